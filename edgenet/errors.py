@@ -1,0 +1,86 @@
+"""What a user can cause, each with the exit code that the command line ends with.
+
+EdgenetError            1  anything below; never raised itself
+├── UsageError          2  an option or argument has a value that is not allowed
+├── MissingPackage      1  a package that this step needs is not installed
+├── DataError           1  a picture, a folder or a data set cannot be used
+├── CheckpointError     1  a checkpoint cannot be read or does not fit
+├── BundleError         1  a bundle is malformed, changed, or newer than this reader
+├── TargetError         1  a target folder is malformed or lacks what it needs
+├── SourceError         1  a source of frames cannot be opened or ended early
+├── EngineError         1  an inference engine refused a model
+├── ExportError         1  a model cannot be exported as asked
+└── LimitExceeded       3  a limit on drift, size or latency was broken
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class EdgenetError(Exception):
+    """Something a user can cause and mend; the message is one sentence that says how."""
+
+    exit_code = 1
+
+
+class UsageError(EdgenetError):
+    """An option or argument has a value that is not allowed."""
+
+    exit_code = 2
+
+
+class MissingPackage(EdgenetError):
+    """A package that this step needs is not installed."""
+
+    def __init__(self, package: str, extra: str, *, needed_for: str) -> None:
+        super().__init__(
+            f"{needed_for} needs {package}, which is not installed; run: pip install 'edgenet[{extra}]'"
+        )
+
+
+class DataError(EdgenetError):
+    """A picture, a folder or a data set cannot be used."""
+
+
+class CheckpointError(EdgenetError):
+    """A checkpoint cannot be read or does not fit what is asked of it."""
+
+
+class BundleError(EdgenetError):
+    """A bundle is malformed, was changed after it was written, or is newer than this reader."""
+
+
+class TargetError(EdgenetError):
+    """A target folder is malformed or lacks what it needs."""
+
+
+class SourceError(EdgenetError):
+    """A source of frames cannot be opened, or ended before it should."""
+
+
+class EngineError(EdgenetError):
+    """An inference engine refused a model or is not available for it."""
+
+
+class ExportError(EdgenetError):
+    """A model cannot be exported as asked."""
+
+
+class LimitExceeded(EdgenetError):
+    """A limit on drift, size or latency was broken."""
+
+    exit_code = 3
+
+
+def unknown(what: str, value: str, allowed: Iterable[str]) -> str:
+    """The sentence that refuses ``value``: the nearest allowed name, then all of them.
+
+    >>> unknown("target", "rip", ["pc", "rpi"])
+    "no target 'rip'; did you mean 'rpi'? (pc, rpi)"
+    """
+    names = sorted(allowed)
+    near = difflib.get_close_matches(value, names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else "; choose one of"
+    return f"no {what} {value!r}{hint} ({', '.join(names)})"

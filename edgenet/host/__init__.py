@@ -1,0 +1,1 @@
+"""The part that needs torch: models, training, quantization, export."""

@@ -1,0 +1,83 @@
+"""The protocols between an engine, a source of frames and a target's runner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from edgenet.spec import TensorSpec
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture: uint8 RGB (H, W, 3), with the monotonic time it was captured at."""
+
+    index: int
+    captured_ms: float
+    rgb: Array
+    name: str = ""
+    label: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the model said of one frame.
+
+    Attributes:
+        frame: index of the frame.
+        logits: float32 (classes,), dequantized.
+        stage_ms: wall milliseconds of ``preprocess``, ``invoke`` and ``postprocess``.
+        name: the frame's name, where it had one (a file's path).
+    """
+
+    frame: int
+    logits: Array
+    stage_ms: Mapping[str, float] = field(default_factory=dict)
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """Bytes a model takes on a target; None where it is not known."""
+
+    flash: int | None = None
+    ram_static: int | None = None
+    ram_peak: int | None = None
+
+
+class Source(Protocol):
+    """Where frames come from: a camera, a file, a folder, standard input."""
+
+    def __iter__(self) -> Iterator[Frame]: ...
+    def close(self) -> None: ...
+
+
+class Session(Protocol):
+    """One loaded model."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]: ...
+
+
+class Backend(Protocol):
+    """An inference engine that opens model files."""
+
+    name: str
+
+    def open(self, model: Path, *, threads: int = 1) -> Session: ...
+
+
+class Runner(Protocol):
+    """One bundle on one target."""
+
+    def prepare(self, workdir: Path) -> Footprint: ...
+    def run(self, frames: Iterable[Frame]) -> Iterator[Prediction]: ...
+    def close(self) -> None: ...

@@ -1,0 +1,75 @@
+"""What a model is and what goes into it: the records that training, export and devices share.
+
+All are frozen and read from disk by msgspec, which checks every field's type.
+Activations are NHWC, batch first.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Resize = Literal["stretch", "center-crop", "letterbox"]
+Variant = Literal["fp32.onnx", "fp32.tflite", "int8.onnx", "int8.tflite"]
+VARIANTS: tuple[Variant, ...] = ("fp32.tflite", "int8.tflite", "fp32.onnx", "int8.onnx")
+
+
+class Preprocess(msgspec.Struct, frozen=True):
+    """How an RGB picture becomes the model's input; written once, used by every stage.
+
+    Attributes:
+        height: rows of the model's input, in pixels.
+        width: columns of the model's input, in pixels.
+        resize: ``stretch`` ignores the aspect ratio, ``center-crop`` cuts the middle out,
+            ``letterbox`` pads with black.
+        mean: of each channel, for pixels scaled to 0..1; R, G, B.
+        std: of each channel, for pixels scaled to 0..1; R, G, B.
+    """
+
+    height: int
+    width: int
+    resize: Resize = "stretch"
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width) < 1:
+            raise ValueError(f"input is {self.height}x{self.width} pixels; both must be at least 1")
+        if min(self.std) <= 0:
+            raise ValueError(f"std is {self.std}; every channel must be above 0")
+
+
+class ModelSpec(msgspec.Struct, frozen=True):
+    """Everything needed to build the network again.
+
+    Attributes:
+        arch: the architecture's name, a key of ``edgenet.host.models.ARCHITECTURES``.
+        alpha: width multiplier of arXiv 1704.04861 section 3.3, above 0.
+        labels: class names, in the order of the logits.
+        preprocess: how a picture becomes the input; its size is the resolution multiplier's.
+        depth_multiplier: depthwise kernels per input channel.
+        padding: ``same`` is TensorFlow's SAME, ``symmetric`` is torch's ``padding=1``.
+    """
+
+    arch: str
+    alpha: float
+    labels: tuple[str, ...]
+    preprocess: Preprocess
+    depth_multiplier: int = 1
+    padding: Literal["same", "symmetric"] = "same"
+
+
+class TensorSpec(msgspec.Struct, frozen=True):
+    """One input or output of a model: real = scale * (q - zero_point).
+
+    ``scale`` and ``zero_point`` are empty for a float tensor, hold one value per tensor, or one per
+    channel along ``axis``.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: Literal["float32", "int8", "uint8", "int16", "int32"]
+    scale: tuple[float, ...] = ()
+    zero_point: tuple[int, ...] = ()
+    axis: int | None = None
