@@ -108,6 +108,3 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def example_input(spec: ModelSpec) -> Tensor:
-    """A picture-shaped tensor of zeros, NCHW, that traces the network."""
-    return torch.zeros(1, 3, spec.preprocess.height, spec.preprocess.width)

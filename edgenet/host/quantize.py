@@ -1,0 +1,202 @@
+"""A float network to one int8 graph, from pictures or from ranges recorded with the checkpoint.
+
+PT2E: trace, insert observers, observe, convert. The graph takes and gives float32 and holds
+quantize/dequantize pairs; every exported format is a translation of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule, Node
+from torchao.quantization.pt2e import MinMaxObserver
+from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+from edgenet.errors import CheckpointError, ExportError
+from edgenet.host.quantizer import AVERAGES, RELU6, WEIGHTED, InputQuantization, Int8Quantizer
+from edgenet.spec import ModelSpec, Preprocess
+
+quantized = torch.ops.quantized_decomposed
+
+Ranges = Mapping[str, tuple[float, float]]
+
+
+class ChannelsLast(nn.Module):
+    """The network with its input as cameras and TFLite have it: (N, H, W, 3)."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x.permute(0, 3, 1, 2))  # type: ignore[no-any-return]
+
+
+def example_input(spec: ModelSpec) -> Tensor:
+    """One black picture, float32 (1, H, W, 3)."""
+    return torch.zeros(1, spec.preprocess.height, spec.preprocess.width, 3)
+
+
+def input_quantization(preprocess: Preprocess) -> InputQuantization:
+    """Scale and zero point for which the int8 input is the pixel minus 128.
+
+    real = (pixel / 255 - mean) / std, so scale = 1 / (255 std) and the zero point is the pixel that
+    means zero, minus 128. It is exact for mean 0 and within half a pixel step otherwise.
+
+    Raises:
+        ExportError: mean or std differ between channels, for which no such pair exists.
+    """
+    if len(set(preprocess.mean)) > 1 or len(set(preprocess.std)) > 1:
+        raise ExportError(
+            f"mean {preprocess.mean} and std {preprocess.std} differ between channels, so the int8 "
+            "input cannot be the pixel minus 128; train with one mean and one std for all channels"
+        )
+    mean, std = preprocess.mean[0], preprocess.std[0]
+    return InputQuantization(1 / (255 * std), round(255 * mean) - 128)
+
+
+class Calibrator:
+    """A traced network with observers in it: feed it pictures or ranges, then ``convert``.
+
+    Args:
+        network: in evaluation mode or not; it is traced in evaluation mode.
+        spec: what the network was built from.
+        method: how a range is chosen from what was seen, a key of ``CALIBRATION_METHODS``.
+        per_channel: weights per output channel.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        spec: ModelSpec,
+        *,
+        method: str = "minmax",
+        per_channel: bool = True,
+    ) -> None:
+        quantizer = Int8Quantizer(
+            input_quantization(spec.preprocess), method=method, per_channel=per_channel
+        )
+        traced = torch.export.export(ChannelsLast(network).eval(), (example_input(spec),)).module()
+        self.prepared = prepare_pt2e(traced, quantizer)
+        self.observers = _activation_observers(self.prepared)
+
+    def observe(self, pictures: Iterable[Tensor]) -> None:
+        """Run normalized float32 pictures (1, H, W, 3) through the observers."""
+        with torch.inference_mode():
+            for picture in pictures:
+                self.prepared(picture)
+
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """The smallest and largest real value that each activation's int8 codes stand for."""
+        found = {}
+        for name, observer in self.observers.items():
+            if isinstance(observer, MinMaxObserver):
+                low, high = observer.min_val, observer.max_val
+            else:
+                scale, zero_point = observer.calculate_qparams()
+                low, high = scale * (-128 - zero_point), scale * (127 - zero_point)
+            found[name] = (float(low), float(high))
+        return found
+
+    def apply(self, ranges: Ranges) -> None:
+        """Set the observers to recorded ranges; needs the ``minmax`` method.
+
+        Raises:
+            CheckpointError: the ranges are of another network.
+        """
+        if set(ranges) != set(self.observers):
+            odd = sorted(set(ranges) ^ set(self.observers))
+            raise CheckpointError(
+                f"the recorded calibration does not fit the network: {odd[0]!r} is in only one of "
+                "them; calibrate again with --data"
+            )
+        for name, (low, high) in ranges.items():
+            observer = self.observers[name]
+            observer.min_val = torch.tensor(low)
+            observer.max_val = torch.tensor(high)
+
+    def convert(self) -> GraphModule:
+        """The int8 graph: float32 NHWC in, float32 logits out, int8 arithmetic in between."""
+        # weights were never seen by a forward pass when ranges were applied
+        for node in self.prepared.graph.nodes:
+            if node.op == "call_module" and node.args[0].op == "get_attr":
+                weight = _attribute(self.prepared, node.args[0].target)
+                getattr(self.prepared, node.target)(weight.detach())
+        graph = convert_pt2e(self.prepared, fold_quantize=True)
+        _drop_saturated_relu6(graph)
+        _round_biases(graph)
+        graph.recompile()
+        return graph
+
+
+def _activation_observers(prepared: GraphModule) -> dict[str, nn.Module]:
+    """Observers by the name of the layer whose result they see."""
+    found = {}
+    for node in prepared.graph.nodes:
+        if node.op != "call_module":
+            continue
+        source = node.args[0]
+        if source.op == "call_function" and source.target in RELU6 | WEIGHTED | AVERAGES:
+            found[_layer_name(source)] = getattr(prepared, node.target)
+    return found
+
+
+def _layer_name(node: Node) -> str:
+    """The dotted name of the layer a node belongs to; the pool is a function of the network."""
+    path, _ = list(node.meta["nn_module_stack"].values())[-1]
+    name = path.removeprefix("network").lstrip(".")
+    return name or "pool"
+
+
+def _attribute(module: nn.Module, target: str) -> Tensor:
+    for part in target.split("."):
+        module = getattr(module, part)
+    return module  # type: ignore[return-value]
+
+
+def _quantization_of(node: Node) -> tuple[float, int] | None:
+    """Scale and zero point of the only quantize that consumes a node's result."""
+    users = list(node.users)
+    if len(users) == 1 and users[0].target == quantized.quantize_per_tensor.default:
+        _, scale, zero_point, *_ = users[0].args
+        return scale, zero_point
+    return None
+
+
+def _drop_saturated_relu6(graph: GraphModule) -> None:
+    """Remove each ReLU6 whose clamp the quantization that follows makes anyway.
+
+    With zero point -128 no code stands for a negative value; with 255 scale <= 6 none for more
+    than 6. Inference engines fuse the convolution better without it.
+    """
+    for node in list(graph.graph.nodes):
+        if node.target not in RELU6:
+            continue
+        found = _quantization_of(node)
+        if found and found[1] == -128 and 255 * found[0] <= 6 * (1 + 1e-6):
+            node.replace_all_uses_with(node.args[0])
+            graph.graph.erase_node(node)
+
+
+def _round_biases(graph: GraphModule) -> None:
+    """Round each bias to what int32 with scale = input scale * weight scale can hold.
+
+    Every format stores biases so; rounding them here makes the float graph agree.
+    """
+    for node in graph.graph.nodes:
+        if node.target not in WEIGHTED:
+            continue
+        source, weight, bias = node.args[:3]
+        while source.target != quantized.dequantize_per_tensor.default:
+            source = source.args[0]
+        scale = source.args[1]
+        weight_scale = weight.args[1]
+        if isinstance(weight_scale, Node):
+            weight_scale = _attribute(graph, weight_scale.target)
+        step = torch.as_tensor(weight_scale, dtype=torch.float64) * scale
+        value = _attribute(graph, bias.target)
+        value.data = ((value.data.double() / step).round() * step).float()
+
+

@@ -1,0 +1,135 @@
+"""Which tensors become int8, and with which observer: the annotation step of PT2E.
+
+Every activation is quantized once, where it is produced, and every consumer shares those
+parameters; so the graph has no requantization that the device would have to run.
+Rules of the TFLite int8 specification: activations per tensor, asymmetric, [-128, 127]; weights per
+output channel, symmetric, [-127, 127]; bias int32 with scale = input scale * weight scale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.fx import GraphModule, Node
+from torchao.quantization.pt2e import (
+    HistogramObserver,
+    MinMaxObserver,
+    PerChannelMinMaxObserver,
+)
+from torchao.quantization.pt2e.quantizer import (
+    FixedQParamsQuantizationSpec,
+    QuantizationAnnotation,
+    QuantizationSpec,
+    Quantizer,
+    SharedQuantizationSpec,
+)
+from torchao.quantization.pt2e.quantizer.quantizer import QuantizationSpecBase
+
+aten = torch.ops.aten
+
+# Observed ranges narrower than 255 * EPS are widened, so that a dead layer gets a usable scale.
+EPS = 2**-12
+
+CALIBRATION_METHODS = {"minmax": MinMaxObserver, "mse": HistogramObserver}
+
+_CHANNEL_WEIGHT = QuantizationSpec(
+    torch.int8,
+    PerChannelMinMaxObserver.with_args(eps=EPS),
+    -127,
+    127,
+    torch.per_channel_symmetric,
+    ch_axis=0,
+)
+_TENSOR_WEIGHT = QuantizationSpec(
+    torch.int8, MinMaxObserver.with_args(eps=EPS), -127, 127, torch.per_tensor_symmetric
+)
+
+RELU6 = {aten.hardtanh.default, aten.hardtanh_.default, aten.relu6.default}
+_MOVES_DATA = {aten.permute.default, aten.flatten.using_ints, aten.reshape.default, aten.view.default}
+WEIGHTED = {aten.conv2d.default, aten.linear.default}
+AVERAGES = {aten.adaptive_avg_pool2d.default, aten.mean.dim}
+
+
+@dataclass(frozen=True)
+class InputQuantization:
+    """The fixed scale and zero point of the model's input: real = scale * (q - zero_point)."""
+
+    scale: float
+    zero_point: int
+
+
+class Int8Quantizer(Quantizer):  # type: ignore[misc]
+    """Annotates a network of convolutions, ReLU6, average pooling and linear layers.
+
+    Args:
+        inputs: fixed quantization of the input.
+        method: a key of ``CALIBRATION_METHODS``.
+        per_channel: weights per output channel; False gives one scale a layer, which depthwise
+            layers survive badly.
+    """
+
+    def __init__(
+        self, inputs: InputQuantization, *, method: str = "minmax", per_channel: bool = True
+    ) -> None:
+        super().__init__()
+        self.input = FixedQParamsQuantizationSpec(
+            torch.int8, inputs.scale, inputs.zero_point, -128, 127, torch.per_tensor_affine
+        )
+        self.activation = QuantizationSpec(
+            torch.int8,
+            CALIBRATION_METHODS[method].with_args(eps=EPS),
+            -128,
+            127,
+            torch.per_tensor_affine,
+        )
+        self.conv_weight = _CHANNEL_WEIGHT if per_channel else _TENSOR_WEIGHT
+
+    def annotate(self, model: GraphModule) -> GraphModule:
+        for node in model.graph.nodes:
+            annotation = self._annotation(node)
+            if annotation is not None:
+                annotation._annotated = True
+                node.meta["quantization_annotation"] = annotation
+        return model
+
+    def validate(self, model: GraphModule) -> None:
+        """Nothing to check: what is not annotated stays float and the operator census fails."""
+
+    def _annotation(self, node: Node) -> QuantizationAnnotation | None:
+        if node.op == "placeholder":
+            return QuantizationAnnotation({}, self.input)
+        if node.target in WEIGHTED:
+            return self._weighted(node)
+        if node.target in RELU6:
+            return QuantizationAnnotation({}, self.activation)
+        if node.target in _MOVES_DATA:
+            shared = SharedQuantizationSpec(node.args[0])
+            return QuantizationAnnotation({node.args[0]: shared}, shared)
+        if node.target in AVERAGES:
+            return QuantizationAnnotation(
+                {node.args[0]: SharedQuantizationSpec(node.args[0])}, self.activation
+            )
+        return None
+
+    def _weighted(self, node: Node) -> QuantizationAnnotation:
+        source, weight = node.args[:2]
+        producer = source
+        # per channel only where every TFLite runtime has it: 2.14 and older MCU kernels lack it for linear
+        is_conv = node.target == aten.conv2d.default
+        inputs: dict[Any, QuantizationSpecBase] = {
+            weight: self.conv_weight if is_conv else _TENSOR_WEIGHT
+        }
+        if source.target == aten.pad.default:
+            # the zeros of a padding are exact in any scale, so it needs no quantization of its own
+            producer = source.args[0]
+            source.meta["quantization_annotation"] = QuantizationAnnotation(
+                {producer: SharedQuantizationSpec(producer)}, None, _annotated=True
+            )
+        else:
+            inputs[source] = SharedQuantizationSpec(source)
+        users = list(node.users)
+        fused = len(users) == 1 and users[0].target in RELU6
+        return QuantizationAnnotation(inputs, None if fused else self.activation)
+
