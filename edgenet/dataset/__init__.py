@@ -1,1 +1,48 @@
-""""""
+"""Labelled pictures, opened by name: ``digits``, ``cifar10``, or a folder of class folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgenet.dataset.split import Dataset, Example, Progress, Split, hold_out
+from edgenet.errors import DataError
+
+__all__ = ["NAMES", "Dataset", "Example", "Progress", "Split", "hold_out", "open_dataset"]
+
+NAMES = ("cifar10", "digits")
+
+
+def open_dataset(source: str, *, split_seed: int = 0, progress: Progress | None = None) -> Dataset:
+    """Opens a data set; pictures are read later, when they are used.
+
+    Args:
+        source: ``digits``, ``cifar10``, ``cifar10:PATH`` (see ``cifar10.open_cifar10``), or the
+            path of a folder of class folders, with or without ``train``/``val``/``test`` above them.
+        split_seed: of the split, where the data does not come split.
+        progress: told about a download.
+
+    Raises:
+        DataError: the source cannot be used; the message names what is wrong and where.
+        MissingPackage: ``digits`` without scikit-learn, or pictures without OpenCV.
+    """
+    if source == "digits":
+        from edgenet.dataset.digits import open_digits
+
+        return open_digits(split_seed=split_seed)
+    name, colon, place = source.partition(":")
+    if name == "cifar10":
+        from edgenet.dataset.cifar10 import open_cifar10
+
+        if colon and not Path(place).exists():
+            raise DataError(f"{source}: there is no {place or 'empty path'}; name CIFAR-10's place")
+        return open_cifar10(Path(place) if colon else None, progress=progress)
+    folder = Path(source)
+    if not folder.exists():
+        raise DataError(
+            f"no data set {source!r}: there is no such folder, and the names are {', '.join(NAMES)}"
+        )
+    if not folder.is_dir():
+        raise DataError(f"{source} is a file; give the folder that holds the class folders")
+    from edgenet.dataset.folder import open_folder
+
+    return open_folder(folder, split_seed=split_seed)

@@ -1,0 +1,117 @@
+"""A folder of class folders, each holding the pictures of one class."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from edgenet.dataset.split import Dataset, FileSplit, Split, hold_out
+from edgenet.errors import DataError
+
+log = logging.getLogger(__name__)
+
+SUFFIXES = frozenset(
+    {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
+SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+HELD_OUT = 0.2
+
+
+def open_folder(root: Path, *, split_seed: int = 0) -> Dataset:
+    """Opens ``root/<class>/**/<picture>`` or ``root/{train,val,test}/<class>/**/<picture>``.
+
+    Classes and pictures are ordered by name.  Where no part is set aside, a fifth of every class
+    is, drawn by ``split_seed``.  Hidden files and files that are not pictures are passed over.
+
+    Raises:
+        DataError: there is no class folder, only one, or one without pictures; the message names it.
+    """
+    parts = _split_folders(root)
+    if not parts:
+        labels = _class_names(root)
+        first, held = hold_out(_read(root, root, labels), HELD_OUT, split_seed, source=str(root))
+        return Dataset(str(root), labels, {"train": first, "val": held})
+    if "train" not in parts:
+        raise DataError(f"{root} has {', '.join(sorted(parts))}/ but no train/ folder; add one")
+    labels = _class_names(parts["train"])
+    splits: dict[str, Split] = {
+        part: _read(root, folder, labels) for part, folder in sorted(parts.items())
+    }
+    if len(splits) == 1:
+        splits["train"], splits["val"] = hold_out(
+            splits["train"], HELD_OUT, split_seed, source=str(root)
+        )
+    return Dataset(str(root), labels, splits)
+
+
+def _split_folders(root: Path) -> dict[str, Path]:
+    """The folders of ``root`` that are splits, or none where its folders are classes.
+
+    A class may be called ``test``: folders are splits only if ``train`` is among them or if no
+    other folder is there.
+    """
+    folders = _subfolders(root)
+    parts: dict[str, Path] = {}
+    for folder in folders:
+        part = SPLIT_NAMES.get(folder.name.lower())
+        if part is None:
+            continue
+        if part in parts:
+            raise DataError(f"{root} has both {parts[part].name}/ and {folder.name}/; keep one")
+        parts[part] = folder
+    return parts if "train" in parts or len(parts) == len(folders) else {}
+
+
+def _class_names(root: Path) -> tuple[str, ...]:
+    names = tuple(folder.name for folder in _subfolders(root))
+    if not names:
+        raise DataError(f"{root} has no class folders; expected {root}/<class>/<picture>")
+    if len(names) == 1:
+        raise DataError(f"{root} has one class, {names[0]!r}; a classifier needs at least two")
+    return names
+
+
+def _read(root: Path, folder: Path, labels: tuple[str, ...]) -> FileSplit:
+    """One split: every picture below ``folder``'s class folders."""
+    strangers = {child.name for child in _subfolders(folder)} - set(labels)
+    if strangers:
+        raise DataError(
+            f"{folder / min(strangers)} is a class that {root / 'train'} does not have; "
+            "every split must use the classes of train/"
+        )
+    paths: list[Path] = []
+    targets: list[int] = []
+    for label, name in enumerate(labels):
+        pictures = _pictures(folder / name)
+        if not pictures and (folder / name).is_dir():
+            raise DataError(
+                f"{folder / name} holds no pictures ({' '.join(sorted(SUFFIXES))}); "
+                "add some or remove the folder"
+            )
+        if not pictures:
+            log.warning("%s has no pictures of class %r", folder, name)
+        paths += pictures
+        targets += [label] * len(pictures)
+    if not paths:
+        raise DataError(f"{folder} has no class folders; expected {folder}/<class>/<picture>")
+    return FileSplit(root, tuple(paths), np.asarray(targets, np.int64))
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    )
+
+
+def _subfolders(root: Path) -> list[Path]:
+    return sorted(
+        child
+        for child in root.iterdir()
+        if child.is_dir() and not child.name.startswith((".", "__"))
+    )

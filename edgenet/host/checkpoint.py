@@ -1,0 +1,189 @@
+"""A checkpoint: a folder with ``model.safetensors`` and ``checkpoint.json``; never a pickle.
+
+The JSON carries the digest of the weights, so that the two files are known to belong together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import safetensors
+import torch
+from safetensors.torch import load as read_tensors
+from safetensors.torch import save as tensor_bytes
+from torch import Tensor
+
+from edgenet.bundle import Calibration
+from edgenet.errors import CheckpointError
+from edgenet.spec import ModelSpec
+
+SCHEMA = 1
+WEIGHTS = "model.safetensors"
+RECORD = "checkpoint.json"
+
+
+class CalibrationRecord(msgspec.Struct, frozen=True):
+    """What calibration found, kept so that a later export needs no pictures.
+
+    Attributes:
+        record: which pictures were used, and how.
+        ranges: the smallest and largest value seen, of each observed activation.
+    """
+
+    record: Calibration
+    ranges: dict[str, tuple[float, float]]
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a set of weights.
+
+    Attributes:
+        schema: version of this format.
+        spec: the network, its labels and its preprocessing.
+        metrics: what was measured with these weights, such as ``test_top1``; shares are 0..1.
+        recipe: the recipe as it was used, every field.
+        data: the data set, its splits and how many pictures each has.
+        seed: of the weights, the order of pictures and the augmentation.
+        versions: of the packages that made the weights.
+        calibration: the ranges for int8, if they were recorded.
+        weights_sha256: digest of the weights' file; ``save`` fills it in.
+    """
+
+    schema: int = SCHEMA
+    spec: ModelSpec
+    metrics: dict[str, float] = {}
+    recipe: dict[str, Any] = {}
+    data: dict[str, Any] = {}
+    seed: int = 0
+    versions: dict[str, str] = {}
+    calibration: CalibrationRecord | None = None
+    weights_sha256: str = ""
+
+
+class _Version(msgspec.Struct):
+    schema: int
+
+
+def save(
+    folder: Path, checkpoint: Checkpoint, state_dict: dict[str, Tensor], *, float16: bool = False
+) -> Checkpoint:
+    """Writes a checkpoint; each file appears whole, the record last.
+
+    Args:
+        folder: where the two files go; it is made, and other files in it are left alone.
+        checkpoint: the record.
+        state_dict: the weights, of ``build(checkpoint.spec)``.
+        float16: store convolution and classifier weights in half the space.  Vectors (biases and
+            batch norm) stay float32: small variances would vanish in float16.
+
+    Returns:
+        The record as written, with the digest of the weights.
+
+    Raises:
+        CheckpointError: the disk refuses, or a weight is not finite or too large for float16.
+    """
+    tensors = {name: _storable(name, state_dict[name], float16) for name in sorted(state_dict)}
+    content = tensor_bytes(tensors)
+    written = msgspec.structs.replace(
+        checkpoint, schema=SCHEMA, weights_sha256=hashlib.sha256(content).hexdigest()
+    )
+    record = msgspec.json.format(msgspec.json.encode(written), indent=2) + b"\n"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / WEIGHTS, content)
+        _write(folder / RECORD, record)
+    except OSError as error:
+        raise CheckpointError(f"cannot write a checkpoint to {folder}: {error}") from error
+    return written
+
+
+def load(folder: Path) -> tuple[Checkpoint, dict[str, Tensor]]:
+    """Reads a checkpoint and checks that its weights are those it was written with.
+
+    Returns:
+        The record, and the weights for ``build(record.spec)``; floating point ones as float32.
+
+    Raises:
+        CheckpointError: there is none, it is damaged, or this edgenet is too old for it.
+    """
+    record = read_record(folder)
+    path = folder / WEIGHTS
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != record.weights_sha256:
+        raise CheckpointError(
+            f"{path}: sha256 is {digest[:12]}…, {RECORD} says {record.weights_sha256[:12]}…; "
+            "the weights were changed after the checkpoint was written"
+        )
+    try:
+        tensors = read_tensors(content)
+    except safetensors.SafetensorError as error:
+        raise CheckpointError(f"{path} is no safetensors file: {error}") from error
+    return record, {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+    }
+
+
+def read_record(folder: Path) -> Checkpoint:
+    """Reads ``checkpoint.json`` alone.
+
+    Raises:
+        CheckpointError: there is none, it is malformed, or this edgenet is too old for it.
+    """
+    path = folder / RECORD
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"no checkpoint folder {folder}; 'edgenet train -o {folder}' makes one"
+        )
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(
+            f"{folder} is no checkpoint: {path.name} cannot be read ({error.strerror})"
+        ) from error
+    try:
+        schema = msgspec.json.decode(content, type=_Version).schema
+        if schema > SCHEMA:
+            raise CheckpointError(
+                f"{path} has schema {schema}, this edgenet reads up to {SCHEMA}; upgrade edgenet"
+            )
+        return msgspec.json.decode(content, type=Checkpoint)
+    except msgspec.DecodeError as error:
+        raise CheckpointError(f"{path} is malformed: {error}") from error
+
+
+def _storable(name: str, tensor: Tensor, float16: bool) -> Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    if not tensor.is_floating_point():
+        return tensor
+    if float16 and tensor.ndim > 1:
+        tensor = tensor.half()
+    if not bool(torch.isfinite(tensor).all()):
+        raise CheckpointError(
+            f"{name} has values that are not finite{' in float16' if float16 else ''}; "
+            "the checkpoint was not written"
+        )
+    return tensor
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Replaces ``path`` by a file that is never seen half written."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
