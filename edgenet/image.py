@@ -1,0 +1,212 @@
+"""From a picture's bytes to a model's input: the one implementation that every stage uses.
+
+Training, calibration, evaluation and the device call the same three functions, so a model never
+meets a picture that was prepared in another way.  ``fit`` uses integers only and gives the same
+bytes on every CPU and with every supported OpenCV, so golden frames can be compared exactly.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from edgenet.errors import DataError, MissingPackage
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgenet.spec import Preprocess
+
+    Pixels = NDArray[np.uint8]
+
+_JPEG = b"\xff\xd8\xff"
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def read_rgb(path: Path | str) -> Pixels:
+    """Read a picture file as uint8 RGB (H, W, 3); see ``decode_rgb``.
+
+    Raises:
+        DataError: the file cannot be read or decoded.
+        MissingPackage: OpenCV is not installed.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    return decode_rgb(data, str(path))
+
+
+def decode_rgb(data: bytes, name: str) -> Pixels:
+    """Decode JPEG, PNG, BMP, WebP, TIFF or GIF bytes as uint8 RGB (H, W, 3).
+
+    The EXIF rotation is applied, grey and CMYK become RGB, 16 bits become 8, transparency is
+    composited on black, and of several pages or frames the first is taken.
+
+    Args:
+        data: the encoded picture.
+        name: what the picture is called in an error.
+
+    Raises:
+        DataError: the bytes are empty, cut short, damaged, or no picture that OpenCV knows.
+        MissingPackage: OpenCV is not installed.
+    """
+    if not data:
+        raise DataError(f"{name}: the file is empty")
+    if data.startswith(_PNG) and not _png_is_whole(data):
+        raise DataError(f"{name}: the PNG is cut short or damaged; copy the file again")
+    cv2 = _cv2()
+    colours = _imdecode(data, cv2.IMREAD_COLOR)
+    if colours is None:
+        raise DataError(f"{name}: {_why_not(data)}")
+    if not data.startswith(_JPEG):
+        colours = _on_black(colours, _imdecode(data, cv2.IMREAD_UNCHANGED), name)
+    return cast("Pixels", cv2.cvtColor(colours, cv2.COLOR_BGR2RGB))
+
+
+def fit(rgb: Pixels, preprocess: Preprocess) -> Pixels:
+    """Crop, shrink and resize a uint8 RGB picture (H, W, 3) to the model's (height, width, 3).
+
+    ``center-crop`` first cuts the largest middle rectangle of the output's aspect ratio;
+    ``letterbox`` pads with black afterwards, in the middle.  Each axis is then shrunk by the
+    largest whole factor that leaves it no smaller than the output, by the average over the box
+    rounded half up (the remainder, less than one output pixel, is cropped from both ends); what
+    is left is resized by bit-exact bilinear interpolation (``cv2.INTER_LINEAR_EXACT``).
+
+    OpenCV's INTER_AREA is not used for the boxes: its rounding differs between CPUs
+    (half to even on x86, half up in Arm's Carotene).
+
+    Raises:
+        ValueError: rgb is not uint8 (H, W, 3).
+        MissingPackage: OpenCV is needed and not installed.
+    """
+    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or not rgb.size:
+        raise ValueError(f"a picture is uint8 (H, W, 3), not {rgb.dtype} {rgb.shape}")
+    height, width = preprocess.height, preprocess.width
+    if preprocess.resize == "center-crop":
+        rgb = _crop_to_aspect(rgb, height, width)
+    elif preprocess.resize == "letterbox":
+        return _letterbox(rgb, height, width)
+    return _resize(rgb, height, width)
+
+
+def normalize(pixels: Pixels, preprocess: Preprocess) -> NDArray[np.float32]:
+    """Turn uint8 pixels (..., 3) into the float input, (pixels / 255 - mean) / std."""
+    scaled = pixels.astype(np.float32) / np.float32(255)
+    if any(preprocess.mean):
+        scaled -= np.asarray(preprocess.mean, np.float32)
+    if preprocess.std != (1.0, 1.0, 1.0):
+        scaled /= np.asarray(preprocess.std, np.float32)
+    return scaled
+
+
+def _resize(rgb: Pixels, height: int, width: int) -> Pixels:
+    rgb = _box_average(rgb, max(1, rgb.shape[0] // height), max(1, rgb.shape[1] // width))
+    if rgb.shape[:2] == (height, width):
+        return np.ascontiguousarray(rgb)
+    cv2 = _cv2()
+    return cast("Pixels", cv2.resize(rgb, (width, height), interpolation=cv2.INTER_LINEAR_EXACT))
+
+
+def _box_average(rgb: Pixels, rows: int, columns: int) -> Pixels:
+    area = rows * columns
+    if area == 1:
+        return rgb
+    rgb = _middle(rgb, rgb.shape[0] // rows * rows, rgb.shape[1] // columns * columns)
+    # A uint16 holds 256 pixels of 255 and the half that rounds.
+    total: NDArray[np.unsignedinteger] = rgb[::rows].astype(np.uint16 if area <= 256 else np.uint32)
+    for row in range(1, rows):
+        total += rgb[row::rows]
+    summed = total[:, ::columns].copy()
+    for column in range(1, columns):
+        summed += total[:, column::columns]
+    summed += area // 2
+    summed //= area
+    return summed.astype(np.uint8)
+
+
+def _middle(rgb: Pixels, height: int, width: int) -> Pixels:
+    top, left = (rgb.shape[0] - height) // 2, (rgb.shape[1] - width) // 2
+    return rgb[top : top + height, left : left + width]
+
+
+def _crop_to_aspect(rgb: Pixels, height: int, width: int) -> Pixels:
+    rows, columns = rgb.shape[:2]
+    if columns * height > rows * width:
+        return _middle(rgb, rows, max(1, _divide(rows * width, height)))
+    return _middle(rgb, max(1, _divide(columns * height, width)), columns)
+
+
+def _letterbox(rgb: Pixels, height: int, width: int) -> Pixels:
+    rows, columns = rgb.shape[:2]
+    if columns * height > rows * width:
+        inner = (max(1, _divide(rows * width, columns)), width)
+    else:
+        inner = (height, max(1, _divide(columns * height, rows)))
+    canvas = np.zeros((height, width, 3), np.uint8)
+    _middle(canvas, *inner)[:] = _resize(rgb, *inner)
+    return canvas
+
+
+def _divide(numerator: int, denominator: int) -> int:
+    """Divide and round half up, in integers."""
+    return (2 * numerator + denominator) // (2 * denominator)
+
+
+def _imdecode(data: bytes, flags: int) -> NDArray[Any] | None:
+    cv2 = _cv2()
+    try:
+        return cast("NDArray[Any] | None", cv2.imdecode(np.frombuffer(data, np.uint8), flags))
+    except cv2.error:
+        return None
+
+
+def _on_black(colours: NDArray[Any], raw: NDArray[Any] | None, name: str) -> NDArray[Any]:
+    """Composite BGR on black where the undecorated picture ``raw`` has an alpha channel."""
+    if raw is None or raw.ndim != 3 or raw.shape[2] != 4:
+        return colours
+    if raw.dtype != np.uint8:
+        raw = (raw >> 8).astype(np.uint8)
+    if not np.array_equal(raw[..., :3], colours):
+        # OpenCV turns the colours but not the alpha channel.
+        raise DataError(
+            f"{name}: has both transparency and a rotation mark; save it without one of them"
+        )
+    product = raw[..., :3].astype(np.uint16) * raw[..., 3:]
+    return cast("NDArray[Any]", ((product + 127) // 255).astype(np.uint8))
+
+
+def _png_is_whole(data: bytes) -> bool:
+    """Check every chunk's CRC, so that libpng has nothing to print."""
+    return any(kind == b"IEND" for kind in _whole_chunks(data))
+
+
+def _whole_chunks(data: bytes) -> Iterator[bytes]:
+    at = len(_PNG)
+    while at + 12 <= len(data):
+        end = at + 8 + int.from_bytes(data[at : at + 4])
+        if zlib.crc32(data[at + 4 : end]) != int.from_bytes(data[end : end + 4]):
+            return
+        yield data[at + 4 : at + 8]
+        at = end + 4
+
+
+def _why_not(data: bytes) -> str:
+    if data.startswith((_JPEG, _PNG)):
+        return "the picture is cut short or damaged; copy the file again"
+    return "not a picture that OpenCV can decode; use JPEG, PNG, BMP, WebP, TIFF or GIF"
+
+
+@cache
+def _cv2() -> Any:
+    try:
+        import cv2
+    except ImportError as error:
+        raise MissingPackage("OpenCV", "image", needed_for="reading a picture") from error
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    return cv2
