@@ -1,1 +1,1 @@
-""""""
+"""Text, JSON, CSV and HTML of what profile and drift measured."""

@@ -1,4 +1,4 @@
-"""The single-file HTML page that every report is printed on: one style sheet, no script, no network.
+"""The single-file HTML page that every report is printed on: no script, no network.
 
 A report gives its sections; the page adds the head, the style for light and dark, and a table of
 contents.  Text is escaped by the functions that take text; ``Section.body`` is markup already.
@@ -81,9 +81,8 @@ def table(
     """
 
     def cell(tag: str, column: int, value: object) -> str:
-        shown = value if isinstance(value, Markup) else escape("–" if value is None else str(value))
         kind = "" if column < texts else ' class="n"'
-        return f"<{tag}{kind}>{shown}</{tag}>"
+        return f"<{tag}{kind}>{_shown(value, absent='-')}</{tag}>"
 
     def line(tag: str, cells: Sequence[object]) -> str:
         return "<tr>" + "".join(cell(tag, *pair) for pair in enumerate(cells)) + "</tr>"
@@ -115,9 +114,7 @@ def paragraph(text: str) -> str:
 def facts(pairs: Iterable[tuple[str, object]]) -> str:
     """A list of names with values; a None value shows as 'not known'."""
     items = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>"
-        f"{value if isinstance(value, Markup) else escape('not known' if value is None else str(value))}"
-        "</dd></div>"
+        f"<div><dt>{escape(name)}</dt><dd>{_shown(value, absent='not known')}</dd></div>"
         for name, value in pairs
     )
     return f'<dl class="facts">{items}</dl>'
@@ -135,6 +132,12 @@ def figures(items: Iterable[str]) -> str:
 
 def details(summary: str, body: str, *, shown: bool = False) -> str:
     """A part that opens on a click; ``body`` is markup."""
-    return (
-        f"<details{' open' if shown else ''}><summary>{escape(summary)}</summary>{body}</details>"
-    )
+    state = " open" if shown else ""
+    return f"<details{state}><summary>{escape(summary)}</summary>{body}</details>"
+
+
+def _shown(value: object, *, absent: str) -> str:
+    """Markup for a value: itself where it is Markup, else its text, escaped."""
+    if isinstance(value, Markup):
+        return value
+    return escape(absent if value is None else str(value))
