@@ -208,5 +208,7 @@ def _cv2() -> Any:
         import cv2
     except ImportError as error:
         raise MissingPackage("OpenCV", "image", needed_for="reading a picture") from error
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    # OpenCV 4.12 and older have the setter at the top; 0 is silent in both.
+    logging = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
+    logging.setLogLevel(0)
     return cv2
