@@ -1,0 +1,1 @@
+"""What quantization does to a model's answers, measured on labelled pictures."""
