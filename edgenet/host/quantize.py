@@ -124,7 +124,8 @@ class Calibrator:
             if node.op == "call_module" and node.args[0].op == "get_attr":
                 weight = _attribute(self.prepared, node.args[0].target)
                 getattr(self.prepared, node.target)(weight.detach())
-        graph = convert_pt2e(self.prepared, fold_quantize=True)
+        # unfolded, because litert-torch reads only float weights that a quantize follows
+        graph = convert_pt2e(self.prepared, fold_quantize=False)
         _drop_saturated_relu6(graph)
         _round_biases(graph)
         graph.recompile()

@@ -49,7 +49,7 @@ _TENSOR_WEIGHT = QuantizationSpec(
 RELU6 = {aten.hardtanh.default, aten.hardtanh_.default, aten.relu6.default}
 _MOVES_DATA = {aten.permute.default, aten.flatten.using_ints, aten.reshape.default, aten.view.default}
 WEIGHTED = {aten.conv2d.default, aten.linear.default}
-AVERAGES = {aten.adaptive_avg_pool2d.default, aten.mean.dim}
+AVERAGES = {aten.mean.dim}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,149 @@
+"""A torch graph to ONNX: float, or int8 as quantize/dequantize pairs that ONNX Runtime fuses.
+
+torch's exporter writes weights as float behind a QuantizeLinear, biases as float, and float ends.
+ONNX Runtime fuses a convolution into its integer kernel only when weight and bias are integers
+already, so the int8 graph is rewritten here; not one of its values changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+OPSET = 20
+
+
+def to_onnx(graph: nn.Module, example: Tensor, *, int8: bool) -> bytes:
+    """The serialized model: input ``input`` NHWC, output ``logits``; both int8 when ``int8``."""
+    program = torch.onnx.export(
+        graph,
+        (example,),
+        dynamo=True,
+        verbose=False,
+        opset_version=OPSET,
+        input_names=["input"],
+        output_names=["logits"],
+    )
+    if program is None:
+        raise RuntimeError("torch.onnx.export gave no program")
+    model = program.model_proto
+    _average_globally(model)
+    if int8:
+        graph_of = _Rewriter(model)
+        graph_of.fold_weights()
+        graph_of.quantize_biases()
+        graph_of.expose_int8_ends()
+        graph_of.prune()
+    del model.metadata_props[:]
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    onnx.checker.check_model(model, full_check=True)
+    return model.SerializeToString(deterministic=True)  # type: ignore[no-any-return]
+
+
+def _average_globally(model: ModelProto) -> None:
+    """A mean over H and W is a GlobalAveragePool, for which ONNX Runtime has an int8 kernel."""
+    for node in model.graph.node:
+        if node.op_type == "ReduceMean":
+            node.op_type = "GlobalAveragePool"
+            del node.input[1:]
+            del node.attribute[:]
+
+
+class _Rewriter:
+    """One int8 model being rewritten in place."""
+
+    def __init__(self, model: ModelProto) -> None:
+        self.model = model
+        self.graph = model.graph
+        self.constants = {i.name: numpy_helper.to_array(i) for i in self.graph.initializer}
+        for node in self.graph.node:
+            if node.op_type == "Constant":
+                self.constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+        self.producers = {name: node for node in self.graph.node for name in node.output}
+
+    def fold_weights(self) -> None:
+        """QuantizeLinear (and Clip) of a constant becomes an int8 constant."""
+        for node in list(self.graph.node):
+            if node.op_type == "QuantizeLinear" and node.input[0] in self.constants:
+                weight, scale = (self.constants[name] for name in node.input[:2])
+                if scale.ndim:
+                    scale = scale.reshape(-1, *[1] * (weight.ndim - 1))
+                value = np.clip(np.rint(weight / scale), -127, 127).astype(np.int8)
+                self.graph.node.remove(node)
+                clip = self._consumer(node.output[0], "Clip")
+                if clip is not None:
+                    self.graph.node.remove(clip)
+                self._add((clip or node).output[0], value)
+
+    def quantize_biases(self) -> None:
+        """A float bias becomes int32 with scale = input scale * weight scale."""
+        for node in [n for n in self.graph.node if n.op_type in ("Conv", "Gemm")]:
+            scale = self._scale(node.input[0]) * self._scale(node.input[1])
+            if len(node.input) < 3:
+                continue
+            value = np.rint(self.constants[node.input[2]] / scale.astype(np.float64))
+            name = f"{node.output[0]}_bias"
+            self._add(f"{name}_int32", value.astype(np.int32))
+            self._add(f"{name}_scale", np.broadcast_to(scale, value.shape).copy())
+            self._add(f"{name}_zero_point", np.zeros(value.shape, np.int32))
+            inputs = [f"{name}_int32", f"{name}_scale", f"{name}_zero_point"]
+            dequantize = helper.make_node("DequantizeLinear", inputs, [name], axis=0)
+            self.graph.node.insert(list(self.graph.node).index(node), dequantize)
+            node.input[2] = name
+
+    def expose_int8_ends(self) -> None:
+        """Drop the QuantizeLinear of the input and the DequantizeLinear of the output."""
+        source, result = self.graph.input[0], self.graph.output[0]
+        first = self._consumer(source.name, "QuantizeLinear")
+        last = self.producers[result.name]
+        if first is None or last.op_type != "DequantizeLinear":
+            raise RuntimeError("the graph is not quantized at both ends")
+        self.graph.node.remove(first)
+        self.graph.node.remove(last)
+        self._rename(first.output[0], source.name)
+        self._rename(last.input[0], result.name)
+        for value in (source, result):
+            value.type.tensor_type.elem_type = TensorProto.INT8
+        del self.graph.value_info[:]
+
+    def prune(self) -> None:
+        """Drop initializers that nothing reads."""
+        used = {name for node in self.graph.node for name in node.input}
+        kept = [i for i in self.graph.initializer if i.name in used]
+        del self.graph.initializer[:]
+        self.graph.initializer.extend(kept)
+
+    def _scale(self, name: str) -> NDArray[np.float32]:
+        """Scale of the DequantizeLinear that an edge comes from, through what moves data."""
+        for node in self._upstream(name):
+            if node.op_type == "DequantizeLinear":
+                return self.constants[node.input[1]]
+        raise RuntimeError(f"{name} does not come from a DequantizeLinear")
+
+    def _upstream(self, name: str) -> Iterator[NodeProto]:
+        while name in self.producers:
+            yield self.producers[name]
+            name = self.producers[name].input[0]
+
+    def _consumer(self, name: str, op_type: str) -> NodeProto | None:
+        found = [n for n in self.graph.node if name in n.input]
+        return found[0] if len(found) == 1 and found[0].op_type == op_type else None
+
+    def _rename(self, old: str, new: str) -> None:
+        for node in self.graph.node:
+            for names in (node.input, node.output):
+                for index, name in enumerate(names):
+                    if name == old:
+                        names[index] = new
+
+    def _add(self, name: str, value: NDArray[np.generic]) -> None:
+        self.constants[name] = value
+        self.graph.initializer.append(numpy_helper.from_array(value, name))
