@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from edgenet.architecture import Kind, Layer
+from edgenet.architecture import Kind, Layer, network
 from edgenet.errors import UsageError
 
 Part = Literal["depthwise", "pointwise", "rest"]
@@ -133,6 +133,42 @@ class Block:
     def ratio(self) -> float:
         """1/N + 1/D_K^2 for one depthwise kernel per channel."""
         return self.multiply_adds / self.standard
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The numbers that pick one network out of a family.
+
+    Attributes:
+        arch: the family's name.
+        alpha: width multiplier.
+        height: rows of the input, in pixels.
+        width: columns of the input, in pixels.
+        classes: outputs of the classifier.
+        depth_multiplier: depthwise kernels per input channel.
+    """
+
+    arch: str
+    alpha: float
+    height: int
+    width: int
+    classes: int
+    depth_multiplier: int = 1
+
+    def cost(self, *, standard: bool = False) -> Cost:
+        """The cost of this network, or of its standard-convolution twin.
+
+        Raises:
+            UsageError: a number that makes no network.
+        """
+        layers = network(
+            self.arch,
+            alpha=self.alpha,
+            classes=self.classes,
+            depth_multiplier=self.depth_multiplier,
+            standard=standard,
+        )
+        return count(layers, self.height, self.width)
 
 
 def count(layers: Iterable[Layer], height: int, width: int) -> Cost:

@@ -77,16 +77,16 @@ def text(found: dict[str, Any]) -> str:
     of_twin = found["of_twin"]
     pair.append(("reduced to", _percent(of_twin["parameters"]), _percent(of_twin["multiply_adds"])))
     columns = ("parameters", "multiply-adds")
+    title = f"{model['arch']}, alpha {model['alpha']:g}, {model['height']}x{model['width']} pixels"
+    peak = _size(total["peak_activation_bytes"])
     return "\n\n".join(
         (
-            f"{model['arch']}, alpha {model['alpha']:g}, {model['height']}x{model['width']} pixels, "
-            f"{model['classes']} classes, depth multiplier {model['depth_multiplier']}",
+            f"{title}, {model['classes']} classes, depth multiplier {model['depth_multiplier']}",
             _table(head, layers),
             _table(("share", *columns), shares),
             _table(("against its twin", *columns), pair),
             f"int8 weights and biases: {_size(total['int8_bytes'])}\n"
-            f"peak of int8 activations: {_size(total['peak_activation_bytes'])}, input and output of "
-            f"{found['peak_layer']}",
+            f"peak of int8 activations: {peak}, input and output of {found['peak_layer']}",
         )
     )
 
