@@ -1,0 +1,21 @@
+"""The machine that a number was measured on: what it is, and the state it was in meanwhile.
+
+``Probe().machine()`` reads what stays (board, CPU, packages), ``Probe().state()`` what moves
+(frequency, temperature, throttling, load), and ``Recorder`` keeps the states of a run.  Whatever a
+machine does not tell is None; nothing here raises for it.
+"""
+
+from edgenet.environment.probe import Probe, architecture, version
+from edgenet.environment.record import THROTTLE_BITS, Machine, State, throttling
+from edgenet.environment.recorder import Recorder
+
+__all__ = [
+    "THROTTLE_BITS",
+    "Machine",
+    "Probe",
+    "Recorder",
+    "State",
+    "architecture",
+    "throttling",
+    "version",
+]
