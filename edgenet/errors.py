@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class EdgenetError(Exception):
@@ -84,3 +85,19 @@ def unknown(what: str, value: str, allowed: Iterable[str]) -> str:
     near = difflib.get_close_matches(value, names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else "; choose one of"
     return f"no {what} {value!r}{hint} ({', '.join(names)})"
+
+
+def nothing_at(path: Path | str) -> str:
+    """The sentence that refuses a path where there is nothing: the nearest name beside it.
+
+    >>> nothing_at("bundles/rip")
+    "nothing at 'bundles/rip'"
+    """
+    path = Path(path)
+    try:
+        beside = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        beside = []
+    near = difflib.get_close_matches(path.name, beside, n=1)
+    hint = f"; did you mean {str(path.parent / near[0])!r}?" if near else ""
+    return f"nothing at {str(path)!r}{hint}"

@@ -1,0 +1,32 @@
+"""The folder that crosses from host to device; docs/bundle.md is its specification.
+
+A bundle holds the models, the labels, golden frames and a manifest that names each file with its
+size and sha256.  Opening checks all of it, and needs numpy and msgspec only.
+"""
+
+from __future__ import annotations
+
+from edgenet.bundle.manifest import (
+    MANIFEST,
+    SCHEMA,
+    Calibration,
+    FileRecord,
+    Manifest,
+    ModelRecord,
+    Rounding,
+)
+from edgenet.bundle.reader import Bundle, Golden
+from edgenet.bundle.writer import write
+
+__all__ = [
+    "MANIFEST",
+    "SCHEMA",
+    "Bundle",
+    "Calibration",
+    "FileRecord",
+    "Golden",
+    "Manifest",
+    "ModelRecord",
+    "Rounding",
+    "write",
+]
