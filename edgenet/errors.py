@@ -6,6 +6,7 @@ EdgenetError            1  anything below; never raised itself
 ├── DataError           1  a picture, a folder or a data set cannot be used
 ├── CheckpointError     1  a checkpoint cannot be read or does not fit
 ├── BundleError         1  a bundle is malformed, changed, or newer than this reader
+├── RecordError         1  a saved measurement cannot be read or written
 ├── TargetError         1  a target folder is malformed or lacks what it needs
 ├── SourceError         1  a source of frames cannot be opened or ended early
 ├── EngineError         1  an inference engine refused a model
@@ -51,6 +52,10 @@ class CheckpointError(EdgenetError):
 
 class BundleError(EdgenetError):
     """A bundle is malformed, was changed after it was written, or is newer than this reader."""
+
+
+class RecordError(EdgenetError):
+    """A saved measurement cannot be read or written."""
 
 
 class TargetError(EdgenetError):

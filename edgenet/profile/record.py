@@ -1,0 +1,239 @@
+"""A profile as it is kept: every sample, what it was measured on, and with what.
+
+The file is JSON.  A reader ignores keys that it does not know and refuses a newer schema.
+"""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from edgenet.environment import Machine, State, throttling
+from edgenet.errors import RecordError
+from edgenet.profile.statistics import Stats
+
+SCHEMA = 1
+Stage = Literal["preprocess", "invoke", "postprocess", "total"]
+STAGES: tuple[Stage, ...] = ("preprocess", "invoke", "postprocess", "total")
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """How long to measure, and on what.
+
+    Attributes:
+        num_runs: samples to take at the least.
+        warmup_runs: runs before the samples, the first inference not counted.
+        min_secs: seconds to go on sampling for at the least.
+        max_secs: seconds after which sampling stops in any case.
+        frame_width: columns of the pictures that are preprocessed.
+        frame_height: rows of the pictures that are preprocessed.
+        op_profile: whether each operator is timed too, in a process of its own.
+    """
+
+    num_runs: int = 50
+    warmup_runs: int = 10
+    min_secs: float = 1.0
+    max_secs: float = 150.0
+    frame_width: int = 640
+    frame_height: int = 480
+    op_profile: bool = False
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """Resident memory of the measuring process, in bytes.
+
+    Attributes:
+        before: with Python, numpy and the image library loaded, but no engine.
+        loaded: with the engine and the model loaded.
+        peak: the most at any time until the last sample.
+    """
+
+    before: int
+    loaded: int
+    peak: int
+
+    @property
+    def growth(self) -> int:
+        """What engine, model and buffers add at the most."""
+        return self.peak - self.before
+
+
+class Operator(msgspec.Struct, frozen=True):
+    """One operator of the graph as the engine runs it.
+
+    Attributes:
+        index: its place in the order of execution.
+        kind: what the engine calls it.
+        name: the graph's name for it, where the engine keeps one.
+        avg_ms: mean time of one call.
+        share: of the time of all operators, 0 to 1.
+    """
+
+    index: int
+    kind: str
+    name: str
+    avg_ms: float
+    share: float
+
+
+class Measurement(msgspec.Struct, frozen=True):
+    """What a fresh process measured of one variant.
+
+    Attributes:
+        engine: the inference engine.
+        engine_version: its package and version.
+        import_ms: time to import the engine's package.
+        init_ms: time to load the model, until it can be invoked.
+        first_ms: the first inference (invoke alone), before any warm-up.
+        warmup_avg_ms: mean of the warm-up's inferences; None without warm-up.
+        samples: each stage's milliseconds, in the order measured; ``total`` is the whole call.
+        started_s: when each sample began, in seconds since the measurement did.
+        memory: None where the system does not tell.
+    """
+
+    engine: str
+    engine_version: str
+    import_ms: float
+    init_ms: float
+    first_ms: float
+    warmup_avg_ms: float | None
+    samples: dict[Stage, tuple[float, ...]]
+    started_s: tuple[float, ...]
+    memory: Memory | None
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One variant at one thread count.
+
+    Attributes:
+        variant: the model's precision and format.
+        threads: threads that the engine may use.
+        model_bytes: size of the model file.
+        status: ``skipped`` where this machine has no engine for it, ``failed`` where it broke.
+        reason: why it was skipped or failed.
+        measured: the samples; None unless ``status`` is ``ok``.
+        stats: of each stage's samples.
+        states: of the machine, from before the measurement to after it.
+        operators: None where they were not timed.
+        operators_reason: why the engine gave no operator times, where they were asked for.
+    """
+
+    variant: str
+    threads: int
+    model_bytes: int
+    status: Literal["ok", "skipped", "failed"]
+    reason: str | None = None
+    measured: Measurement | None = None
+    stats: dict[Stage, Stats] = {}
+    states: tuple[State, ...] = ()
+    operators: tuple[Operator, ...] | None = None
+    operators_reason: str | None = None
+
+    @property
+    def throttled(self) -> tuple[str, ...] | None:
+        """What slowed the machine down meanwhile; empty if nothing, None if it cannot be known."""
+        return throttling(self.states)
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """All runs of one bundle on one machine.
+
+    Attributes:
+        kind: tells the record from others.
+        schema: version of this layout.
+        edgenet: version of edgenet that measured.
+        bundle: the bundle's name.
+        target: what it was exported for.
+        manifest_sha256: of the bundle's manifest, which names every file's digest.
+        arch: the network.
+        alpha: its width multiplier.
+        height: rows of its input.
+        width: columns of its input.
+        measured_at: when the measurement began; ISO 8601, UTC.
+        command: what was typed.
+        settings: how it was measured.
+        machine: what it was measured on.
+        runs: in the order measured.
+    """
+
+    kind: Literal["profile"]
+    schema: int
+    edgenet: str
+    bundle: str
+    target: str
+    manifest_sha256: str
+    arch: str
+    alpha: float
+    height: int
+    width: int
+    measured_at: str
+    command: str
+    settings: Settings
+    machine: Machine
+    runs: tuple[Run, ...]
+
+    @property
+    def measured(self) -> tuple[Run, ...]:
+        """The runs that have samples."""
+        return tuple(run for run in self.runs if run.measured is not None)
+
+
+class _Header(msgspec.Struct):
+    kind: str = ""
+    schema: int = 0
+
+
+def encode(profile: Profile) -> bytes:
+    """The record as JSON."""
+    return msgspec.json.encode(profile) + b"\n"
+
+
+def decode(text: bytes, name: str = "profile") -> Profile:
+    """Read a record back.
+
+    Raises:
+        RecordError: it is not a profile, is malformed, or is of a newer schema; names ``name``.
+    """
+    try:
+        header = msgspec.json.decode(text, type=_Header)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RecordError(f"{name} is not a profile of edgenet: {error}") from error
+    if header.kind != "profile":
+        raise RecordError(
+            f"{name} is not a profile of edgenet; write one with: edgenet profile BUNDLE --json"
+        )
+    if header.schema > SCHEMA:
+        raise RecordError(
+            f"{name} has schema {header.schema}, this edgenet reads up to {SCHEMA}; upgrade edgenet"
+        )
+    try:
+        return msgspec.json.decode(text, type=Profile)
+    except msgspec.DecodeError as error:
+        raise RecordError(f"{name} is malformed: {error}; measure again") from error
+
+
+def read(path: Path) -> Profile:
+    """Read a record's file; raises as ``decode`` does, and where there is no such file."""
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise RecordError(f"{path} cannot be read: {error.strerror}") from error
+    return decode(text, str(path))
+
+
+def save(path: Path, text: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        RecordError: the folder is missing or cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        draft.write_bytes(text)
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise RecordError(f"{path} cannot be written: {error.strerror}") from error
