@@ -123,6 +123,15 @@ def parse_name(model: str) -> tuple[str, float | None, int | None]:
     return arch, float(alpha) if alpha else None, int(imgsz) if imgsz else None
 
 
+def format_name(arch: str, alpha: float, imgsz: int) -> str:
+    """The name that ``parse_name`` reads.
+
+    >>> format_name("mobilenet_v1", 1, 224)
+    'mobilenet_v1_1.0_224'
+    """
+    return f"{arch}_{float(alpha)}_{imgsz}"
+
+
 def _scaled(channels: int, alpha: float) -> int:
     return max(8, int(channels * alpha))
 

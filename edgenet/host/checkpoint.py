@@ -102,6 +102,27 @@ def save(
     return written
 
 
+def amend(folder: Path, destination: Path, checkpoint: Checkpoint) -> None:
+    """Writes a checkpoint's weights, byte for byte, with another record to ``destination``.
+
+    Args:
+        folder: where the weights are.
+        destination: may be ``folder`` itself.
+        checkpoint: the record, as ``load`` gave it but for what is to change.
+
+    Raises:
+        CheckpointError: the disk refuses.
+    """
+    record = msgspec.json.format(msgspec.json.encode(checkpoint), indent=2) + b"\n"
+    try:
+        destination.mkdir(parents=True, exist_ok=True)
+        if destination.resolve() != folder.resolve():
+            _write(destination / WEIGHTS, (folder / WEIGHTS).read_bytes())
+        _write(destination / RECORD, record)
+    except OSError as error:
+        raise CheckpointError(f"cannot write a checkpoint to {destination}: {error}") from error
+
+
 def load(folder: Path) -> tuple[Checkpoint, dict[str, Tensor]]:
     """Reads a checkpoint and checks that its weights are those it was written with.
 

@@ -199,5 +199,3 @@ def _round_biases(graph: GraphModule) -> None:
         step = torch.as_tensor(weight_scale, dtype=torch.float64) * scale
         value = _attribute(graph, bias.target)
         value.data = ((value.data.double() / step).round() * step).float()
-
-

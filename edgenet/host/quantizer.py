@@ -47,7 +47,12 @@ _TENSOR_WEIGHT = QuantizationSpec(
 )
 
 RELU6 = {aten.hardtanh.default, aten.hardtanh_.default, aten.relu6.default}
-_MOVES_DATA = {aten.permute.default, aten.flatten.using_ints, aten.reshape.default, aten.view.default}
+_MOVES_DATA = {
+    aten.permute.default,
+    aten.flatten.using_ints,
+    aten.reshape.default,
+    aten.view.default,
+}
 WEIGHTED = {aten.conv2d.default, aten.linear.default}
 AVERAGES = {aten.mean.dim}
 
@@ -132,4 +137,3 @@ class Int8Quantizer(Quantizer):  # type: ignore[misc]
         users = list(node.users)
         fused = len(users) == 1 and users[0].target in RELU6
         return QuantizationAnnotation(inputs, None if fused else self.activation)
-

@@ -1,0 +1,112 @@
+"""``edgenet export``: a checkpoint to a bundle for a device."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgenet.cli.options import TargetName, data_option, dataset_of
+from edgenet.cli.progress import StageProgress
+
+if TYPE_CHECKING:
+    from edgenet.bundle import Bundle
+
+
+@click.command(name="export")
+@click.option("--target", "target_name", type=TargetName(), required=True, help="The device.")
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    metavar="CHECKPOINT",
+    help="Folder that 'edgenet train' wrote.  [default: the checkpoint that ships with edgenet]",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The bundle's folder.  [default: MODEL-TARGET here]",
+)
+@data_option("Training pictures to calibrate with.  [default: the checkpoint's own calibration]")
+@click.option(
+    "--calib-samples",
+    type=int,
+    default=200,
+    show_default=True,
+    metavar="N",
+    help="Pictures to calibrate with.",
+)
+@click.option(
+    "--calib-method",
+    default="minmax",
+    show_default=True,
+    metavar="minmax|mse",
+    help="How an activation's range is chosen from what was seen.",
+)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Seed that the pictures are drawn with."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the bundle's manifest as JSON.")
+def command(  # noqa: PLR0913  one argument an option
+    target_name: str,
+    model: Path | None,
+    output: Path | None,
+    data: str | None,
+    calib_samples: int,
+    calib_method: str,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Write a bundle: the models, labels and golden frames of a checkpoint, for one device."""
+    with StageProgress() as progress:
+        progress("loading torch", 0, 1)
+        from edgenet import target as targets
+
+        target = targets.load(target_name)
+
+        from edgenet.host import export as exporter
+
+        progress("loading torch", 1, 1)
+        model = model or exporter.default_checkpoint()
+        dataset = dataset_of(data, seed=seed, progress=progress)
+        bundle = exporter.export(
+            model,
+            target,
+            output or Path(f"{model.resolve().name}-{target.name}"),
+            calibration=exporter.CalibrationChoice(dataset, calib_samples, seed, calib_method),
+            command=shlex.join(["edgenet", *sys.argv[1:]]),
+            progress=progress,
+        )
+    if as_json:
+        import msgspec
+
+        click.echo(json.dumps(msgspec.to_builtins(bundle.manifest), indent=2))
+    else:
+        click.echo(_summary(bundle))
+
+
+def _summary(bundle: Bundle) -> str:
+    calibration = bundle.manifest.calibration
+    assert calibration is not None
+    lines = [f"{bundle.root}  for {bundle.manifest.target}: {bundle.manifest.name}"]
+    for variant in bundle.variants:
+        record = bundle.record(variant)
+        takes = record.inputs[0]
+        shape = "x".join(map(str, takes.shape))
+        lines.append(f"  {variant:<12} {record.size / 1e3:>8.0f} kB  takes {takes.dtype} {shape}")
+    lines += [
+        f"  {len(bundle.labels)} labels: {', '.join(bundle.labels[:6])}"
+        + (", ..." if len(bundle.labels) > 6 else ""),
+        f"  calibrated with {calibration.images} pictures of {calibration.source}"
+        f" ({calibration.method})",
+        "Next:",
+        f"  edgenet verify {bundle.root}",
+        f"  edgenet evaluate {bundle.root} --data DIR",
+        f"  edgenet profile {bundle.root}",
+    ]
+    return "\n".join(lines)

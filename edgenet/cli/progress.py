@@ -1,0 +1,64 @@
+"""Progress of long work on standard error: a moving line on a terminal, a line a stage elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Self, TextIO
+
+WIDTH = 24
+
+
+class StageProgress:
+    """Told ``(what, done, total)``; a stage ends when another starts or the block ends.
+
+    Usable wherever a ``edgenet.dataset.Progress`` is asked for::
+
+        with StageProgress() as progress:
+            export(..., progress=progress)
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stderr
+        self.live = self.stream.isatty()
+        self._what = ""
+        self._started = 0.0
+        self._drawn = 0.0
+        self._total = 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._what and error is None:
+            self._finish()
+        elif self._what and self.live:
+            self.stream.write("\n")
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if what != self._what:
+            if self._what:
+                self._finish()
+            self._what, self._started, self._drawn = what, now, 0.0
+        self._total = total
+        if self.live and (now - self._drawn > 0.1 or done == total):
+            self._drawn = now
+            filled = WIDTH * done // max(total, 1)
+            bar = "#" * filled + "-" * (WIDTH - filled)
+            self.stream.write(f"\r\x1b[K  {what}  [{bar}] {done}/{total}")
+            self.stream.flush()
+
+    def _finish(self) -> None:
+        seconds = time.monotonic() - self._started
+        count = f" {self._total}" if self._total > 1 else ""
+        start = "\r\x1b[K" if self.live else ""
+        self.stream.write(f"{start}  {self._what}{count}  {seconds:.1f} s\n")
+        self.stream.flush()
+        self._what = ""

@@ -1,0 +1,217 @@
+"""A checkpoint to a bundle: quantize once, translate, and record what every format answers."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from edgenet import __version__, bundle, image, runtime
+from edgenet.architecture import format_name
+from edgenet.bundle import Bundle, Golden
+from edgenet.dataset import Dataset, Progress
+from edgenet.errors import ExportError
+from edgenet.host import checkpoint as checkpoints
+from edgenet.host import golden, tflite_metadata
+from edgenet.host.calibration import DEFAULT_SAMPLES, calibrate
+from edgenet.host.checkpoint import CalibrationRecord, Checkpoint
+from edgenet.host.models import build
+from edgenet.host.quantize import Calibrator, ChannelsLast, example_input
+from edgenet.host.quiet import quiet
+from edgenet.runner import Array
+from edgenet.spec import ModelSpec, TensorSpec, Variant
+from edgenet.target import Target
+
+DEFAULT_CHECKPOINT = "mobilenet_v1_0.5_128_imagenette"
+
+_PACKAGES = ("torch", "torchao", "litert-torch", "onnx", "onnxruntime", "ai-edge-litert", "numpy")
+
+
+@dataclass(frozen=True)
+class CalibrationChoice:
+    """How to calibrate: pictures from ``dataset``, or the checkpoint's own record without one."""
+
+    dataset: Dataset | None = None
+    samples: int = DEFAULT_SAMPLES
+    seed: int = 0
+    method: str = "minmax"
+
+
+def default_checkpoint() -> Path:
+    """The folder of the checkpoint that ships with edgenet."""
+    return Path(str(resources.files("edgenet.host") / "weights" / DEFAULT_CHECKPOINT))
+
+
+def model_name(spec: ModelSpec) -> str:
+    """Architecture, alpha and resolution, as ``edgenet info`` takes them."""
+    return format_name(spec.arch, spec.alpha, spec.preprocess.height)
+
+
+def export(
+    model: Path,
+    target: Target,
+    destination: Path,
+    *,
+    calibration: CalibrationChoice | None = None,
+    command: str = "",
+    progress: Progress = lambda what, done, total: None,
+) -> Bundle:
+    """Write the bundle of a checkpoint for a target.
+
+    Args:
+        model: the checkpoint's folder.
+        target: its variants are what the bundle holds.
+        destination: the bundle's folder; it appears whole or not at all.
+        calibration: what to calibrate with.
+        command: what the user typed, for the manifest.
+        progress: told of each stage.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read.
+        ExportError: it holds no calibration and no pictures are given, or a converter refuses.
+    """
+    record, weights = checkpoints.load(model)
+    network = build(record.spec)
+    network.load_state_dict(weights)
+    network.eval()
+    calibrator, ranges = calibrated(
+        record, network, calibration or CalibrationChoice(), progress=progress
+    )
+    models = convert(network, calibrator, record.spec, target.variants, progress=progress)
+    with tempfile.TemporaryDirectory() as folder:
+        pictures, tensors = answers(models, record.spec, Path(folder), progress=progress)
+    return bundle.write(
+        destination,
+        name=model_name(record.spec),
+        target=target.name,
+        spec=record.spec,
+        models=models,
+        tensors=tensors,
+        golden=pictures,
+        calibration=ranges.record,
+        drift=None,
+        versions=versions(),
+        command=command,
+    )
+
+
+def calibrated(
+    record: Checkpoint,
+    network: nn.Module,
+    choice: CalibrationChoice,
+    *,
+    progress: Progress = lambda what, done, total: None,
+) -> tuple[Calibrator, CalibrationRecord]:
+    """A calibrator that knows its ranges: seen in pictures, or recorded with the checkpoint."""
+    if choice.dataset is not None:
+        if choice.dataset.labels != record.spec.labels:
+            raise ExportError(
+                f"{choice.dataset.name} has the classes {_some(choice.dataset.labels)}, the "
+                f"checkpoint {_some(record.spec.labels)}; calibrate with the training pictures"
+            )
+        return calibrate(
+            record,
+            network,
+            choice.dataset,
+            samples=choice.samples,
+            seed=choice.seed,
+            method=choice.method,
+            progress=progress,
+        )
+    if record.calibration is None:
+        raise ExportError(
+            "the checkpoint holds no calibration; give its training pictures with --data"
+        )
+    progress("applying the recorded calibration", 0, 1)
+    calibrator = Calibrator(network, record.spec)
+    calibrator.apply(record.calibration.ranges)
+    progress("applying the recorded calibration", 1, 1)
+    return calibrator, record.calibration
+
+
+def convert(
+    network: nn.Module,
+    calibrator: Calibrator,
+    spec: ModelSpec,
+    variants: Sequence[Variant],
+    *,
+    progress: Progress = lambda what, done, total: None,
+) -> dict[Variant, bytes]:
+    """The model files: both int8 ones of one graph, both float ones of the other.
+
+    Raises:
+        ExportError: a converter refuses; its reason is in the sentence and its log under -v.
+    """
+    example = example_input(spec)
+    float_graph = ChannelsLast(network).eval()
+    int8_graph = calibrator.convert() if any(v.startswith("int8") for v in variants) else None
+    models: dict[Variant, bytes] = {}
+    for done, variant in enumerate(variants):
+        progress(f"writing {variant}", done, len(variants))
+        graph = float_graph if int8_graph is None or variant.startswith("fp32") else int8_graph
+        models[variant] = _translate(graph, variant, spec, example)
+    progress(f"writing {variants[-1]}", len(variants), len(variants))
+    return models
+
+
+def _translate(graph: nn.Module, variant: Variant, spec: ModelSpec, example: object) -> bytes:
+    try:
+        with quiet():
+            if variant.endswith(".onnx"):
+                from edgenet.host.to_onnx import to_onnx
+
+                return to_onnx(graph, example, int8=variant.startswith("int8"))
+            from edgenet.host.to_tflite import to_tflite
+
+            model = to_tflite(graph, example)
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ExportError(f"{variant} could not be written: {reason}") from error
+    return tflite_metadata.attach(
+        model,
+        labels=spec.labels,
+        preprocess=spec.preprocess,
+        name=model_name(spec),
+        description=f"{model_name(spec)} {variant}, exported by edgenet {__version__}",
+    )
+
+
+Tensors = Mapping[Variant, tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]]
+
+
+def answers(
+    models: Mapping[Variant, bytes],
+    spec: ModelSpec,
+    folder: Path,
+    *,
+    progress: Progress = lambda what, done, total: None,
+) -> tuple[Golden, Tensors]:
+    """Each model's answers to the golden frames, from the engine that the devices run."""
+    frames = golden.draw(spec.preprocess.height, spec.preprocess.width)
+    inputs = np.stack([image.fit(frame, spec.preprocess) for frame in frames])
+    outputs: dict[Variant, Array] = {}
+    tensors = {}
+    for done, (variant, content) in enumerate(models.items(), start=1):
+        path = folder / variant
+        path.write_bytes(content)
+        session = runtime.backend_for(variant).open(path)
+        tensors[variant] = session.inputs, session.outputs
+        rows = [session.run([_as_tensor(pixels, spec, session.inputs[0])]) for pixels in inputs]
+        outputs[variant] = np.concatenate([row[0] for row in rows])
+        progress("answering the golden frames", done, len(models))
+    return Golden(frames=frames, inputs=inputs, outputs=outputs), tensors
+
+
+def versions() -> dict[str, str]:
+    """Of edgenet and the packages that made the models."""
+    return {"edgenet": __version__} | {name: importlib.metadata.version(name) for name in _PACKAGES}
+
+
+def _some(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:5]) + (", ..." if len(labels) > 5 else "")
