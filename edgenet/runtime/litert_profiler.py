@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edgenet.errors import EngineError
+from edgenet.runtime.litert import LiteRT
 
 # A row of 'Run Order': kind, start, first, avg ms, %, cdf %, mem KB, times called, name.
 _ROW = re.compile(
@@ -166,19 +167,11 @@ class _Library:
 
 def _outputs(model: Path) -> list[str]:
     """For each operator of the file: its name in TFLite and the shape of its output."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    interpreter = Interpreter(
-        model_path=str(model),
-        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-    )
-    interpreter.allocate_tensors()
-    shapes = {
-        tensor["index"]: "x".join(str(side) for side in tensor["shape"][1:])
-        for tensor in interpreter.get_tensor_details()
-    }
-    return [
-        f"{operator['op_name']} {shapes.get(operator['outputs'][0], '')}".strip()
-        for operator in interpreter._get_ops_details()
-        if operator["op_name"] != "DELEGATE"
-    ]
+    session = LiteRT("no-delegate").open(model)
+    tensors = session.tensor_specs()
+    names = []
+    for operator in session.operators():
+        tensor = tensors.get(operator.outputs[0])
+        shape = "x".join(map(str, tensor.shape[1:])) if tensor else ""
+        names.append(f"{operator.name} {shape}".strip())
+    return names

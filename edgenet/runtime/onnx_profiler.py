@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgenet.errors import EngineError
+from edgenet.runtime.onnx import OnnxRuntime
 
 
 def operator_times(
@@ -21,24 +22,12 @@ def operator_times(
     Raises:
         EngineError: the trace is not in a form that is known.
     """
-    import onnxruntime
-
     with TemporaryDirectory(prefix="edgenet-") as folder:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.enable_profiling = True
-        options.profile_file_prefix = str(Path(folder, "trace"))
-        session = onnxruntime.InferenceSession(
-            str(model), options, providers=["CPUExecutionProvider"]
-        )
-        feed = {
-            tensor.name: np.zeros(tensor.shape, _TYPES[tensor.type])
-            for tensor in session.get_inputs()
-        }
+        session = OnnxRuntime(profile=Path(folder, "trace")).open(model, threads=threads)
+        inputs = [np.zeros(tensor.shape, tensor.dtype) for tensor in session.inputs]
         for _ in range(warmup_runs + runs):
-            session.run(None, feed)
-        trace = Path(session.end_profiling()).read_bytes()
+            session.run(inputs)
+        trace = session.end_profile().read_bytes()
     return parse(trace, warmup_runs=warmup_runs)
 
 
@@ -63,10 +52,3 @@ def parse(trace: bytes, *, warmup_runs: int = 0) -> list[tuple[str, str, float]]
     if not found or not all(times for _, _, times in found):
         raise EngineError("ONNX Runtime's trace has no operators in a form that is known")
     return [(kind, name, float(np.mean(times)) / 1000) for kind, name, times in found]
-
-
-_TYPES = {
-    "tensor(float)": np.float32,
-    "tensor(int8)": np.int8,
-    "tensor(uint8)": np.uint8,
-}
