@@ -1,0 +1,127 @@
+"""What the documents tell a reader to type exists, and the examples in docstrings hold."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import os
+import pkgutil
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import edgenet
+from edgenet.cli.main import COMMANDS, main
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```(?:console|bash)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+CHEAP = ("info", "targets", "doctor")
+
+
+def commands(document: Path) -> Iterator[list[str]]:
+    """Each command of the document's console and bash blocks, as words; assignments left out."""
+    for block in BLOCK.findall(document.read_text(encoding="utf-8")):
+        for line in block.replace("\\\n", " ").splitlines():
+            for part in re.split(r"\||&&", line.removeprefix("$ ")):
+                words = shlex.split(part, comments=True)
+                while words and re.fullmatch(r"\w+=.*", words[0]):
+                    words = words[1:]
+                if words:
+                    yield words
+
+
+ALL = [(path, words) for path in DOCUMENTS for words in commands(path)]
+
+
+def of(*programs: str) -> list[object]:
+    return [
+        pytest.param(words, id=f"{path.name}: {' '.join(words)}")
+        for path, words in ALL
+        if words[0] in programs
+    ]
+
+
+def parse(command: click.Command, words: list[str], context: click.Context) -> None:
+    """Parse as click does, without touching the files that the words name."""
+    values, rest, _ = command.make_parser(context).parse_args(list(words))
+    if isinstance(command, click.Group):
+        name, found, rest = command.resolve_command(context, rest)
+        assert found is not None
+        parse(found, rest, click.Context(found, parent=context, info_name=name))
+        return
+    assert rest == [], f"too many arguments: {rest}"
+    for parameter in command.params:
+        value = values.get(parameter.name)
+        if not isinstance(parameter.type, click.Path | click.File) and value is not None:
+            parameter.type_cast_value(context, value)
+        assert not (parameter.required and value in (None, ())), f"{parameter.name} is missing"
+
+
+@pytest.mark.parametrize("words", of("edgenet"))
+def test_a_documented_command_exists_with_its_options(words: list[str]) -> None:
+    parse(main, words[1:], click.Context(main, info_name="edgenet"))
+
+
+@pytest.mark.parametrize(
+    "words", [p for p in of("edgenet") if {*CHEAP, "--help"} & set(p.values[0])]
+)
+def test_a_cheap_documented_command_runs(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT if "edgenet/" in " ".join(words) else tmp_path)
+    result = CliRunner().invoke(main, words[1:])
+    assert result.exit_code == 0, result.output
+
+
+def test_every_command_is_in_the_readme() -> None:
+    shown = {words[1] for path, words in ALL if path.name == "README.md" and words[0] == "edgenet"}
+    assert set(COMMANDS) <= shown
+
+
+def test_the_scripts_that_documents_name_are_there() -> None:
+    named = set()
+    for path in DOCUMENTS:
+        named |= set(re.findall(r"\bscripts/[\w.]+\w|\.ci/run", path.read_text(encoding="utf-8")))
+    assert {"scripts/demo", "scripts/test", "scripts/check"} <= named
+    for name in named:
+        assert (ROOT / name).is_file(), name
+        assert name.endswith((".py", ".txt")) or os.access(ROOT / name, os.X_OK), name
+
+
+def test_the_extras_that_documents_name_are_there() -> None:
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = set(config["project"]["optional-dependencies"])
+    named = set()
+    for path in DOCUMENTS:
+        for group in re.findall(r"edgenet\[([\w,]+)\]", path.read_text(encoding="utf-8")):
+            named |= set(group.split(","))
+    assert "rpi" in named
+    assert named <= extras
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for path in DOCUMENTS:
+        for link in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
+            assert (path.parent / link).exists(), f"{path.name}: {link}"
+
+
+def modules() -> list[str]:
+    """Every module of edgenet that this environment can import."""
+    torch = importlib.util.find_spec("torch") is not None
+    names = [module.name for module in pkgutil.walk_packages(edgenet.__path__, "edgenet.")]
+    return [
+        name for name in names
+        if "__main__" not in name and (torch or not name.startswith("edgenet.host"))
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", modules())
+def test_the_examples_in_docstrings_hold(name: str) -> None:
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
