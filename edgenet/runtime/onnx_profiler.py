@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgenet.errors import EngineError
-from edgenet.runtime.onnx import OnnxRuntime
+from edgenet.runtime.onnx import OnnxSession, engine
 
 
 def operator_times(
@@ -22,12 +22,19 @@ def operator_times(
     Raises:
         EngineError: the trace is not in a form that is known.
     """
+    module, _ = engine()
     with TemporaryDirectory(prefix="edgenet-") as folder:
-        session = OnnxRuntime(profile=Path(folder, "trace")).open(model, threads=threads)
-        inputs = [np.zeros(tensor.shape, tensor.dtype) for tensor in session.inputs]
+        options = module.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.enable_profiling = True
+        options.profile_file_prefix = str(Path(folder, "trace"))
+        session = module.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        inputs = OnnxSession(session).inputs
+        feed = {tensor.name: np.zeros(tensor.shape, tensor.dtype) for tensor in inputs}
         for _ in range(warmup_runs + runs):
-            session.run(inputs)
-        trace = session.end_profile().read_bytes()
+            session.run(None, feed)
+        trace = Path(session.end_profiling()).read_bytes()
     return parse(trace, warmup_runs=warmup_runs)
 
 
