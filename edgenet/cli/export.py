@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     "--seed", type=int, default=0, show_default=True, help="Seed that the pictures are drawn with."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the bundle's manifest as JSON.")
-def command(  # noqa: PLR0913  one argument an option
+def command(
     target_name: str,
     model: Path | None,
     output: Path | None,
@@ -70,6 +70,7 @@ def command(  # noqa: PLR0913  one argument an option
         target = targets.load(target_name)
 
         from edgenet.host import export as exporter
+        from edgenet.host.calibration import Choice
 
         progress("loading torch", 1, 1)
         model = model or exporter.default_checkpoint()
@@ -78,7 +79,7 @@ def command(  # noqa: PLR0913  one argument an option
             model,
             target,
             output or Path(f"{model.resolve().name}-{target.name}"),
-            calibration=exporter.CalibrationChoice(dataset, calib_samples, seed, calib_method),
+            calibration=Choice(dataset, calib_samples, seed, calib_method) if dataset else None,
             command=shlex.join(["edgenet", *sys.argv[1:]]),
             progress=progress,
         )

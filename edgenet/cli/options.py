@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -12,7 +13,10 @@ if TYPE_CHECKING:
     from edgenet.dataset.split import Progress
 
 
-class TargetName(click.ParamType):
+FC = TypeVar("FC", bound=Callable[..., Any] | click.Command)
+
+
+class TargetName(click.ParamType[str]):
     """A target that ships with edgenet, or the path of a target's folder."""
 
     name = "target"
@@ -33,7 +37,7 @@ class TargetName(click.ParamType):
         return [CompletionItem(name) for name in target.names() if name.startswith(incomplete)]
 
 
-def data_option(help: str, *, required: bool = False) -> Any:
+def data_option(help: str, *, required: bool = False) -> Callable[[FC], FC]:
     """``--data``: a data set by name or folder."""
     return click.option(
         "--data",

@@ -1,4 +1,4 @@
-"""Progress of long work on standard error: a moving line on a terminal, a line a stage elsewhere."""
+"""Progress of long work on standard error: a moving line on a terminal, else a line a stage."""
 
 from __future__ import annotations
 
@@ -54,6 +54,11 @@ class StageProgress:
             bar = "#" * filled + "-" * (WIDTH - filled)
             self.stream.write(f"\r\x1b[K  {what}  [{bar}] {done}/{total}")
             self.stream.flush()
+
+    def say(self, text: str) -> None:
+        """Writes a line above the moving one."""
+        self.stream.write(f"\r\x1b[K  {text}\n" if self.live else f"  {text}\n")
+        self.stream.flush()
 
     def _finish(self) -> None:
         seconds = time.monotonic() - self._started

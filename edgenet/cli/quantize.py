@@ -63,10 +63,7 @@ def command(
         report = calibration.record(
             model,
             output or model,
-            dataset,
-            samples=calib_samples,
-            seed=seed,
-            method=calib_method,
+            calibration.Choice(dataset, calib_samples, seed, calib_method),
             progress=progress,
         )
     if as_json:

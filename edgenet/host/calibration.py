@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -12,12 +13,11 @@ from torch import Tensor, nn
 
 from edgenet import image
 from edgenet.bundle import Calibration
-from edgenet.dataset import Dataset, Progress
+from edgenet.dataset import Dataset, Progress, silent
 from edgenet.drift.sqnr import sqnr_db
 from edgenet.errors import DataError, UsageError, unknown
 from edgenet.host import checkpoint as checkpoints
 from edgenet.host.checkpoint import CalibrationRecord, Checkpoint
-from edgenet.host.models import build
 from edgenet.host.quantize import Calibrator
 from edgenet.host.quantizer import CALIBRATION_METHODS
 from edgenet.spec import Preprocess
@@ -26,50 +26,70 @@ DEFAULT_SAMPLES = 200
 HELD_BACK = 100
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Which pictures to calibrate with, and how.
+
+    Attributes:
+        dataset: pictures are drawn from its training split.
+        samples: how many pictures; all of the split when it has fewer.
+        seed: of the draw.
+        method: how a range is chosen, a key of ``CALIBRATION_METHODS``.
+
+    Raises:
+        UsageError: the method is unknown, or fewer than one picture is asked for.
+    """
+
+    dataset: Dataset
+    samples: int = DEFAULT_SAMPLES
+    seed: int = 0
+    method: str = "minmax"
+
+    def __post_init__(self) -> None:
+        if self.method not in CALIBRATION_METHODS:
+            raise UsageError(unknown("calibration method", self.method, CALIBRATION_METHODS))
+        if self.samples < 1:
+            raise UsageError(
+                f"{self.samples} calibration pictures; at least 1 is needed, 200 are usual"
+            )
+
+
 def calibrate(
-    checkpoint: Checkpoint,
-    network: nn.Module,
-    dataset: Dataset,
-    *,
-    samples: int = DEFAULT_SAMPLES,
-    seed: int = 0,
-    method: str = "minmax",
-    progress: Progress = lambda what, done, total: None,
+    checkpoint: Checkpoint, network: nn.Module, choice: Choice, *, progress: Progress = silent
 ) -> tuple[Calibrator, CalibrationRecord]:
     """Show training pictures to the network and record each activation's range.
 
     Args:
         checkpoint: what the network was built from.
         network: with its trained weights.
-        dataset: pictures are drawn from its training split.
-        samples: how many pictures; all of the split when it has fewer.
-        seed: of the draw.
-        method: how a range is chosen, a key of ``CALIBRATION_METHODS``.
+        choice: which pictures.
         progress: told of each picture.
 
     Raises:
-        UsageError: the method is unknown, or fewer than one picture is asked for.
-        DataError: a picture cannot be read, or every one is in the evaluation split too.
+        DataError: the labels differ from the checkpoint's, a picture cannot be read, or every one
+            is in the evaluation split too.
     """
-    if method not in CALIBRATION_METHODS:
-        raise UsageError(unknown("calibration method", method, CALIBRATION_METHODS))
-    if samples < 1:
-        raise UsageError(f"{samples} calibration pictures; at least 1 is needed, 200 are usual")
-    chosen = choose(dataset, samples, seed=seed, progress=progress)
+    dataset, spec = choice.dataset, checkpoint.spec
+    if dataset.labels != spec.labels:
+        raise DataError(
+            f"{dataset.name} has the classes {_some(dataset.labels)} and the checkpoint "
+            f"{_some(spec.labels)}; calibrate with the pictures that it was trained with"
+        )
+    chosen = choose(dataset, choice.samples, seed=choice.seed, progress=progress)
     train = dataset.splits["train"]
-    calibrator = Calibrator(network, checkpoint.spec, method=method)
+    calibrator = Calibrator(network, spec, method=choice.method)
 
     def pictures() -> Iterator[Tensor]:
         for done, index in enumerate(chosen, start=1):
-            yield as_input(train.rgb(index), checkpoint.spec.preprocess)
+            yield as_input(train.rgb(index), spec.preprocess)
             progress("calibrating", done, len(chosen))
 
     calibrator.observe(pictures())
     record = Calibration(
         source=f"{dataset.name} train",
         images=len(chosen),
-        seed=seed,
-        method=method,
+        seed=choice.seed,
+        method=choice.method,
         sha256=tuple(chosen.values()),
     )
     return calibrator, CalibrationRecord(record=record, ranges=calibrator.ranges())
@@ -80,7 +100,7 @@ def choose(
     samples: int,
     *,
     seed: int,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = silent,
 ) -> dict[int, str]:
     """Indices of training pictures and their digests; none is in the evaluation split.
 
@@ -100,10 +120,14 @@ def choose(
             chosen[index] = digest
     if not chosen:
         raise DataError(
-            f"{dataset.name}: every training picture is in the {dataset.evaluation_name} split too, "
-            "so none is left to calibrate with; split the data anew"
+            f"{dataset.name}: every training picture is in the {dataset.evaluation_name} split "
+            "too, so none is left to calibrate with; split the data anew"
         )
     return chosen
+
+
+def _some(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:5]) + (", ..." if len(labels) > 5 else "")
 
 
 def as_input(rgb: image.Pixels, preprocess: Preprocess) -> Tensor:
@@ -130,14 +154,7 @@ class CalibrationReport(msgspec.Struct, frozen=True):
 
 
 def record(
-    model: Path,
-    destination: Path,
-    dataset: Dataset,
-    *,
-    samples: int = DEFAULT_SAMPLES,
-    seed: int = 0,
-    method: str = "minmax",
-    progress: Progress = lambda what, done, total: None,
+    model: Path, destination: Path, choice: Choice, *, progress: Progress = silent
 ) -> CalibrationReport:
     """Write the checkpoint ``model`` with its calibration to ``destination``.
 
@@ -145,21 +162,12 @@ def record(
         CheckpointError: the checkpoint cannot be read or written.
         DataError: the data set cannot be used for it.
     """
-    checkpoint, weights = checkpoints.load(model)
-    network = build(checkpoint.spec)
-    network.load_state_dict(weights)
-    calibrator, found = calibrate(
-        checkpoint,
-        network.eval(),
-        dataset,
-        samples=samples,
-        seed=seed,
-        method=method,
-        progress=progress,
+    checkpoint, network = checkpoints.load_network(model)
+    calibrator, found = calibrate(checkpoint, network, choice, progress=progress)
+    report = _compare(
+        calibrator, network, choice.dataset, found, checkpoint.spec.preprocess, progress
     )
-    report = _compare(calibrator, network, dataset, found, checkpoint.spec.preprocess, progress)
-    amended = msgspec.structs.replace(checkpoint, calibration=found)
-    checkpoints.amend(model, destination, amended)
+    checkpoints.amend(model, destination, msgspec.structs.replace(checkpoint, calibration=found))
     return report
 
 

@@ -5,25 +5,24 @@ from __future__ import annotations
 import importlib.metadata
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from edgenet import __version__, bundle, image, runtime
 from edgenet.architecture import format_name
 from edgenet.bundle import Bundle, Golden
-from edgenet.dataset import Dataset, Progress
+from edgenet.dataset import Progress, silent
 from edgenet.errors import ExportError
 from edgenet.host import checkpoint as checkpoints
 from edgenet.host import golden, tflite_metadata
-from edgenet.host.calibration import DEFAULT_SAMPLES, calibrate
+from edgenet.host.calibration import Choice, calibrate
 from edgenet.host.checkpoint import CalibrationRecord, Checkpoint
-from edgenet.host.models import build
 from edgenet.host.quantize import Calibrator, ChannelsLast, example_input
-from edgenet.host.quiet import quiet
+from edgenet.host.to_onnx import to_onnx
+from edgenet.host.to_tflite import to_tflite
 from edgenet.runner import Array
 from edgenet.spec import ModelSpec, TensorSpec, Variant
 from edgenet.target import Target
@@ -31,16 +30,6 @@ from edgenet.target import Target
 DEFAULT_CHECKPOINT = "mobilenet_v1_0.5_128_imagenette"
 
 _PACKAGES = ("torch", "torchao", "litert-torch", "onnx", "onnxruntime", "ai-edge-litert", "numpy")
-
-
-@dataclass(frozen=True)
-class CalibrationChoice:
-    """How to calibrate: pictures from ``dataset``, or the checkpoint's own record without one."""
-
-    dataset: Dataset | None = None
-    samples: int = DEFAULT_SAMPLES
-    seed: int = 0
-    method: str = "minmax"
 
 
 def default_checkpoint() -> Path:
@@ -58,9 +47,9 @@ def export(
     target: Target,
     destination: Path,
     *,
-    calibration: CalibrationChoice | None = None,
+    calibration: Choice | None = None,
     command: str = "",
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = silent,
 ) -> Bundle:
     """Write the bundle of a checkpoint for a target.
 
@@ -68,7 +57,7 @@ def export(
         model: the checkpoint's folder.
         target: its variants are what the bundle holds.
         destination: the bundle's folder; it appears whole or not at all.
-        calibration: what to calibrate with.
+        calibration: pictures to calibrate with; the checkpoint's own record without them.
         command: what the user typed, for the manifest.
         progress: told of each stage.
 
@@ -76,13 +65,8 @@ def export(
         CheckpointError: the checkpoint cannot be read.
         ExportError: it holds no calibration and no pictures are given, or a converter refuses.
     """
-    record, weights = checkpoints.load(model)
-    network = build(record.spec)
-    network.load_state_dict(weights)
-    network.eval()
-    calibrator, ranges = calibrated(
-        record, network, calibration or CalibrationChoice(), progress=progress
-    )
+    record, network = checkpoints.load_network(model)
+    calibrator, ranges = calibrated(record, network, calibration, progress=progress)
     models = convert(network, calibrator, record.spec, target.variants, progress=progress)
     with tempfile.TemporaryDirectory() as folder:
         pictures, tensors = answers(models, record.spec, Path(folder), progress=progress)
@@ -102,28 +86,15 @@ def export(
 
 
 def calibrated(
-    record: Checkpoint,
-    network: nn.Module,
-    choice: CalibrationChoice,
-    *,
-    progress: Progress = lambda what, done, total: None,
+    record: Checkpoint, network: nn.Module, choice: Choice | None, *, progress: Progress = silent
 ) -> tuple[Calibrator, CalibrationRecord]:
-    """A calibrator that knows its ranges: seen in pictures, or recorded with the checkpoint."""
-    if choice.dataset is not None:
-        if choice.dataset.labels != record.spec.labels:
-            raise ExportError(
-                f"{choice.dataset.name} has the classes {_some(choice.dataset.labels)}, the "
-                f"checkpoint {_some(record.spec.labels)}; calibrate with the training pictures"
-            )
-        return calibrate(
-            record,
-            network,
-            choice.dataset,
-            samples=choice.samples,
-            seed=choice.seed,
-            method=choice.method,
-            progress=progress,
-        )
+    """A calibrator that knows its ranges: seen in pictures, or recorded with the checkpoint.
+
+    Raises:
+        ExportError: there are neither.
+    """
+    if choice is not None:
+        return calibrate(record, network, choice, progress=progress)
     if record.calibration is None:
         raise ExportError(
             "the checkpoint holds no calibration; give its training pictures with --data"
@@ -141,7 +112,7 @@ def convert(
     spec: ModelSpec,
     variants: Sequence[Variant],
     *,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = silent,
 ) -> dict[Variant, bytes]:
     """The model files: both int8 ones of one graph, both float ones of the other.
 
@@ -160,16 +131,11 @@ def convert(
     return models
 
 
-def _translate(graph: nn.Module, variant: Variant, spec: ModelSpec, example: object) -> bytes:
+def _translate(graph: nn.Module, variant: Variant, spec: ModelSpec, example: Tensor) -> bytes:
     try:
-        with quiet():
-            if variant.endswith(".onnx"):
-                from edgenet.host.to_onnx import to_onnx
-
-                return to_onnx(graph, example, int8=variant.startswith("int8"))
-            from edgenet.host.to_tflite import to_tflite
-
-            model = to_tflite(graph, example)
+        if variant.endswith(".onnx"):
+            return to_onnx(graph, example, int8=variant.startswith("int8"))
+        model = to_tflite(graph, example)
     except (RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ExportError(f"{variant} could not be written: {reason}") from error
@@ -190,7 +156,7 @@ def answers(
     spec: ModelSpec,
     folder: Path,
     *,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = silent,
 ) -> tuple[Golden, Tensors]:
     """Each model's answers to the golden frames, from the engine that the devices run."""
     frames = golden.draw(spec.preprocess.height, spec.preprocess.width)
@@ -202,7 +168,10 @@ def answers(
         path.write_bytes(content)
         session = runtime.backend_for(variant).open(path)
         tensors[variant] = session.inputs, session.outputs
-        rows = [session.run([_as_tensor(pixels, spec, session.inputs[0])]) for pixels in inputs]
+        rows = [
+            session.run([image.as_tensor(pixels, spec.preprocess, session.inputs[0])])
+            for pixels in inputs
+        ]
         outputs[variant] = np.concatenate([row[0] for row in rows])
         progress("answering the golden frames", done, len(models))
     return Golden(frames=frames, inputs=inputs, outputs=outputs), tensors
@@ -211,7 +180,3 @@ def answers(
 def versions() -> dict[str, str]:
     """Of edgenet and the packages that made the models."""
     return {"edgenet": __version__} | {name: importlib.metadata.version(name) for name in _PACKAGES}
-
-
-def _some(labels: Sequence[str]) -> str:
-    return ", ".join(labels[:5]) + (", ..." if len(labels) > 5 else "")

@@ -36,11 +36,13 @@ Grid = NDArray[np.float64]
 
 
 def _colour_card(y: Grid, x: Grid) -> Grid:
-    colours = np.array(
-        [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1]]
+    colours: Grid = np.array(
+        [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1]],
+        dtype=np.float64,
     )
     cell = (x * 3.999).astype(int) + 4 * (y * 1.999).astype(int)
-    return colours[cell].astype(np.float64)
+    card: Grid = colours[cell]
+    return card
 
 
 def _ramps(y: Grid, x: Grid) -> Grid:
@@ -50,7 +52,8 @@ def _ramps(y: Grid, x: Grid) -> Grid:
 def _stripes(y: Grid, x: Grid) -> Grid:
     rows, columns = y.shape
     fine = (np.arange(columns) % 3 == 0)[None, :] ^ (np.arange(rows) % 5 < 2)[:, None]
-    return np.repeat(fine[..., None], 3, axis=-1) * np.array([0.9, 0.7, 0.4])
+    tinted: Grid = fine[..., None] * np.array([0.9, 0.7, 0.4])
+    return tinted
 
 
 def _bright_corner(y: Grid, x: Grid) -> Grid:

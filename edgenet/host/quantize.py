@@ -7,16 +7,19 @@ quantize/dequantize pairs; every exported format is a translation of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node
-from torchao.quantization.pt2e import MinMaxObserver
-from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
-
 from edgenet.errors import CheckpointError, ExportError
 from edgenet.host.quantizer import AVERAGES, RELU6, WEIGHTED, InputQuantization, Int8Quantizer
+from edgenet.host.quiet import quiet_exporters
 from edgenet.spec import ModelSpec, Preprocess
+
+with quiet_exporters():
+    from torchao.quantization.pt2e import MinMaxObserver
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 quantized = torch.ops.quantized_decomposed
 
@@ -78,9 +81,11 @@ class Calibrator:
         quantizer = Int8Quantizer(
             input_quantization(spec.preprocess), method=method, per_channel=per_channel
         )
-        traced = torch.export.export(ChannelsLast(network).eval(), (example_input(spec),)).module()
-        self.prepared = prepare_pt2e(traced, quantizer)
-        self.observers = _activation_observers(self.prepared)
+        model = ChannelsLast(network).eval()
+        with quiet_exporters():
+            traced = torch.export.export(model, (example_input(spec),)).module()
+            self.prepared: GraphModule = prepare_pt2e(traced, quantizer)
+        self.observers: dict[str, Any] = _activation_observers(self.prepared)
 
     def observe(self, pictures: Iterable[Tensor]) -> None:
         """Run normalized float32 pictures (1, H, W, 3) through the observers."""
@@ -125,14 +130,15 @@ class Calibrator:
                 weight = _attribute(self.prepared, node.args[0].target)
                 getattr(self.prepared, node.target)(weight.detach())
         # unfolded, because litert-torch reads only float weights that a quantize follows
-        graph = convert_pt2e(self.prepared, fold_quantize=False)
+        with quiet_exporters():
+            graph: GraphModule = convert_pt2e(self.prepared, fold_quantize=False)
         _drop_saturated_relu6(graph)
         _round_biases(graph)
         graph.recompile()
         return graph
 
 
-def _activation_observers(prepared: GraphModule) -> dict[str, nn.Module]:
+def _activation_observers(prepared: GraphModule) -> dict[str, Any]:
     """Observers by the name of the layer whose result they see."""
     found = {}
     for node in prepared.graph.nodes:
@@ -151,18 +157,18 @@ def _layer_name(node: Node) -> str:
     return name or "pool"
 
 
-def _attribute(module: nn.Module, target: str) -> Tensor:
-    for part in target.split("."):
+def _attribute(module: Any, target: object) -> Tensor:
+    for part in str(target).split("."):
         module = getattr(module, part)
-    return module  # type: ignore[return-value]
+    return cast(Tensor, module)
 
 
 def _quantization_of(node: Node) -> tuple[float, int] | None:
     """Scale and zero point of the only quantize that consumes a node's result."""
     users = list(node.users)
     if len(users) == 1 and users[0].target == quantized.quantize_per_tensor.default:
-        _, scale, zero_point, *_ = users[0].args
-        return scale, zero_point
+        _, scale, zero_point, *_ = cast(Any, users[0].args)
+        return float(scale), int(zero_point)
     return None
 
 
@@ -189,11 +195,11 @@ def _round_biases(graph: GraphModule) -> None:
     for node in graph.graph.nodes:
         if node.target not in WEIGHTED:
             continue
-        source, weight, bias = node.args[:3]
+        source, weight, bias = cast(tuple[Node, ...], node.args[:3])
         while source.target != quantized.dequantize_per_tensor.default:
-            source = source.args[0]
-        scale = source.args[1]
-        weight_scale = weight.args[1]
+            source = cast(Node, source.args[0])
+        scale = cast(float, source.args[1])
+        weight_scale: Any = weight.args[1]
         if isinstance(weight_scale, Node):
             weight_scale = _attribute(graph, weight_scale.target)
         step = torch.as_tensor(weight_scale, dtype=torch.float64) * scale

@@ -9,23 +9,27 @@ output channel, symmetric, [-127, 127]; bias int32 with scale = input scale * we
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.fx import GraphModule, Node
-from torchao.quantization.pt2e import (
-    HistogramObserver,
-    MinMaxObserver,
-    PerChannelMinMaxObserver,
-)
-from torchao.quantization.pt2e.quantizer import (
-    FixedQParamsQuantizationSpec,
-    QuantizationAnnotation,
-    QuantizationSpec,
-    Quantizer,
-    SharedQuantizationSpec,
-)
-from torchao.quantization.pt2e.quantizer.quantizer import QuantizationSpecBase
+
+from edgenet.host.quiet import quiet_exporters
+
+with quiet_exporters():
+    from torchao.quantization.pt2e import (
+        HistogramObserver,
+        MinMaxObserver,
+        PerChannelMinMaxObserver,
+    )
+    from torchao.quantization.pt2e.quantizer import (
+        FixedQParamsQuantizationSpec,
+        QuantizationAnnotation,
+        QuantizationSpec,
+        Quantizer,
+        SharedQuantizationSpec,
+    )
+    from torchao.quantization.pt2e.quantizer.quantizer import QuantizationSpecBase
 
 aten = torch.ops.aten
 
@@ -119,16 +123,16 @@ class Int8Quantizer(Quantizer):  # type: ignore[misc]
         return None
 
     def _weighted(self, node: Node) -> QuantizationAnnotation:
-        source, weight = node.args[:2]
+        source, weight = (cast(Node, argument) for argument in node.args[:2])
         producer = source
-        # per channel only where every TFLite runtime has it: 2.14 and older MCU kernels lack it for linear
+        # older runtimes and MCU kernels have no per-channel linear layer
         is_conv = node.target == aten.conv2d.default
         inputs: dict[Any, QuantizationSpecBase] = {
             weight: self.conv_weight if is_conv else _TENSOR_WEIGHT
         }
         if source.target == aten.pad.default:
             # the zeros of a padding are exact in any scale, so it needs no quantization of its own
-            producer = source.args[0]
+            producer = cast(Node, source.args[0])
             source.meta["quantization_annotation"] = QuantizationAnnotation(
                 {producer: SharedQuantizationSpec(producer)}, None, _annotated=True
             )

@@ -16,20 +16,23 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from edgenet.host.quiet import quiet_exporters
+
 OPSET = 20
 
 
 def to_onnx(graph: nn.Module, example: Tensor, *, int8: bool) -> bytes:
     """The serialized model: input ``input`` NHWC, output ``logits``; both int8 when ``int8``."""
-    program = torch.onnx.export(
-        graph,
-        (example,),
-        dynamo=True,
-        verbose=False,
-        opset_version=OPSET,
-        input_names=["input"],
-        output_names=["logits"],
-    )
+    with quiet_exporters():
+        program = torch.onnx.export(
+            graph,
+            (example,),
+            dynamo=True,
+            verbose=False,
+            opset_version=OPSET,
+            input_names=["input"],
+            output_names=["logits"],
+        )
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")
     model = program.model_proto
