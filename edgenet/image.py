@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,7 +20,7 @@ from edgenet.errors import DataError, MissingPackage
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgenet.spec import Preprocess
+    from edgenet.spec import Preprocess, TensorSpec
 
     Pixels = NDArray[np.uint8]
 
@@ -103,6 +103,41 @@ def normalize(pixels: Pixels, preprocess: Preprocess) -> NDArray[np.float32]:
     if preprocess.std != (1.0, 1.0, 1.0):
         scaled /= np.asarray(preprocess.std, np.float32)
     return scaled
+
+
+def as_tensor(pixels: Pixels, preprocess: Preprocess, tensor: TensorSpec) -> NDArray[Any]:
+    """Turn fitted pixels (height, width, 3) into the model's input (1, height, width, 3).
+
+    A float32 input is ``normalize``d.  An int8 or uint8 input never goes through a float picture:
+    with mean 0, std 1, scale 1/255 and zero point -128 it is the pixel minus 128, else one look-up
+    in a table of 256 values a channel, q = round((p / 255 - mean) / std / scale) + zero_point.
+
+    Raises:
+        ValueError: the input is of another type, or an integer without one scale and zero point.
+    """
+    if tensor.dtype == "float32":
+        return normalize(pixels, preprocess)[np.newaxis]
+    table = _table(preprocess, tensor)
+    if tensor.dtype == "int8" and np.array_equal(table, _PIXEL_MINUS_128):
+        return np.subtract(pixels, np.uint8(128)).view(np.int8)[np.newaxis]
+    return cast("NDArray[Any]", table[np.newaxis, pixels, np.arange(3)])
+
+
+_PIXEL_MINUS_128 = np.repeat(np.arange(-128, 128, dtype=np.int8)[:, np.newaxis], 3, axis=1)
+
+
+@lru_cache(maxsize=8)
+def _table(preprocess: Preprocess, tensor: TensorSpec) -> NDArray[Any]:
+    """The input value of each pixel value and channel, (256, 3)."""
+    if (
+        tensor.dtype not in ("int8", "uint8")
+        or not len(tensor.scale) == len(tensor.zero_point) == 1
+    ):
+        raise ValueError(f"input {tensor.name!r} is {tensor.dtype} with scale {tensor.scale}")
+    real = (np.arange(256)[:, np.newaxis] / 255 - preprocess.mean) / preprocess.std
+    limits = np.iinfo(tensor.dtype)
+    values = np.rint(real / tensor.scale[0]) + tensor.zero_point[0]
+    return np.clip(values, limits.min, limits.max).astype(tensor.dtype)
 
 
 def _resize(rgb: Pixels, height: int, width: int) -> Pixels:

@@ -118,6 +118,11 @@ class Bundle:
             raise BundleError(
                 f"{where} takes {record.inputs[0].shape}, but the preprocessing makes {wanted}"
             )
+        for tensor in (record.inputs[0], record.outputs[0]):
+            if tensor.dtype != "float32" and not len(tensor.scale) == len(tensor.zero_point) == 1:
+                raise BundleError(
+                    f"{where}: {tensor.name!r} is {tensor.dtype} and needs one scale and zero point"
+                )
         shape = record.outputs[0].shape
         if shape != (1, len(self.labels)):
             raise BundleError(f"{where} gives {shape}, but there are {len(self.labels)} labels")

@@ -1,1 +1,48 @@
-""""""
+"""What executes a model: an engine is chosen by the model's format."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgenet.errors import EngineError, MissingPackage
+from edgenet.runner import Array, Backend
+from edgenet.runtime import litert, onnx
+from edgenet.runtime.litert import LiteRT
+from edgenet.runtime.onnx import OnnxRuntime
+from edgenet.spec import TensorSpec, Variant
+
+_ENGINES = {LiteRT.name: litert.engine, OnnxRuntime.name: onnx.engine}
+
+
+def backend_for(variant: Variant) -> Backend:
+    """The engine that opens a variant's file; that it is installed shows when it opens one."""
+    return LiteRT() if variant.endswith(".tflite") else OnnxRuntime()
+
+
+def available() -> dict[str, str]:
+    """Each engine's package and version, or the sentence that says why it is missing."""
+    found = {}
+    for name, engine in _ENGINES.items():
+        try:
+            found[name] = engine()[1]
+        except (EngineError, MissingPackage) as error:
+            found[name] = str(error)
+    return found
+
+
+def dequantize(values: Array, tensor: TensorSpec) -> NDArray[np.float32]:
+    """The real values of a tensor: scale * (q - zero_point) in float32, or a float tensor's own.
+
+    Raises:
+        ValueError: the tensor is of integers and has no scale.
+    """
+    if tensor.dtype == "float32":
+        return values.astype(np.float32, copy=False)
+    if not tensor.scale:
+        raise ValueError(f"tensor {tensor.name!r} is {tensor.dtype} without a scale")
+    shape = [1] * values.ndim
+    shape[tensor.axis or 0] = -1
+    scale = np.asarray(tensor.scale, np.float32).reshape(shape)
+    zero_point = np.asarray(tensor.zero_point, np.int32).reshape(shape)
+    return scale * (values.astype(np.int32) - zero_point).astype(np.float32)

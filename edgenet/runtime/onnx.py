@@ -1,0 +1,137 @@
+"""ONNX models on ONNX Runtime's CPU kernels."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+from edgenet.errors import EngineError, MissingPackage, nothing_at
+from edgenet.runner import Array
+from edgenet.runtime.quiet import quiet
+from edgenet.spec import TensorSpec
+
+QUANTIZATION_KEY = "edgenet.quantization"
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(int8)": "int8",
+    "tensor(uint8)": "uint8",
+    "tensor(int16)": "int16",
+    "tensor(int32)": "int32",
+}
+
+
+class Quantization(msgspec.Struct, frozen=True):
+    """Scale and zero point of one input or output.
+
+    An ONNX file says only the type of its ends, so edgenet's exporter writes these as JSON, by
+    tensor name, into the model's metadata under ``QUANTIZATION_KEY``.
+    """
+
+    scale: tuple[float, ...]
+    zero_point: tuple[int, ...]
+
+
+class OnnxRuntime:
+    """Opens .onnx files."""
+
+    name = "onnxruntime"
+
+    def open(self, model: Path, *, threads: int = 1) -> OnnxSession:
+        """Load and optimize a model.
+
+        Raises:
+            EngineError: the file is missing, malformed, or holds what the engine cannot run.
+            MissingPackage: ONNX Runtime is not installed.
+            ValueError: threads is below 1.
+        """
+        if threads < 1:
+            raise ValueError(f"threads is {threads}; at least 1 is needed")
+        if not model.is_file():
+            raise EngineError(nothing_at(model))
+        module, package = engine()
+        options = module.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        try:
+            with quiet():
+                session = module.InferenceSession(
+                    str(model), options, providers=["CPUExecutionProvider"]
+                )
+        except _failures(module) as error:
+            reason = " ".join(str(error).split()).rpartition("failed:")[2]
+            raise EngineError(f"{model}: {package} cannot run it ({reason})") from error
+        return OnnxSession(session)
+
+
+class OnnxSession:
+    """One model that ONNX Runtime has loaded."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        found = session.get_modelmeta().custom_metadata_map.get(QUANTIZATION_KEY, "{}")
+        quantization = msgspec.json.decode(found, type=dict[str, Quantization])
+        self.inputs = tuple(_tensor_spec(end, quantization) for end in session.get_inputs())
+        self.outputs = tuple(_tensor_spec(end, quantization) for end in session.get_outputs())
+        self._names = [end.name for end in self.inputs]
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """Run the model on one array for each input.
+
+        Raises:
+            ValueError: the number of arrays is not the number of inputs.
+        """
+        outputs: list[Array] = self._session.run(None, dict(zip(self._names, inputs, strict=True)))
+        return outputs
+
+
+@cache
+def engine() -> tuple[ModuleType, str]:
+    """The onnxruntime module, and its package with version.
+
+    Raises:
+        EngineError: the package is there but cannot be loaded.
+        MissingPackage: it is not installed.
+    """
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise MissingPackage("ONNX Runtime", "onnx", needed_for="running a .onnx model")
+    try:
+        with quiet():
+            module = importlib.import_module("onnxruntime")
+            module.set_default_logger_severity(4)
+    except ImportError as error:
+        raise EngineError(
+            f"onnxruntime is installed but does not load ({error});"
+            " run: pip install --force-reinstall onnxruntime"
+        ) from error
+    return module, f"onnxruntime {module.__version__}"
+
+
+def _failures(module: ModuleType) -> tuple[type[Exception], ...]:
+    """Every exception that ONNX Runtime defines; they share no base of their own."""
+    state = module.capi.onnxruntime_pybind11_state
+    return tuple(
+        kind
+        for kind in vars(state).values()
+        if isinstance(kind, type) and issubclass(kind, Exception)
+    )
+
+
+def _tensor_spec(end: Any, quantization: dict[str, Quantization]) -> TensorSpec:
+    if end.type not in _DTYPES:
+        raise EngineError(f"{end.name!r} is {end.type}; one of {', '.join(_DTYPES)} is needed")
+    known = quantization.get(end.name, Quantization((), ()))
+    return TensorSpec(
+        name=end.name,
+        shape=tuple(size if isinstance(size, int) else 1 for size in end.shape),
+        dtype=_DTYPES[end.type],  # type: ignore[arg-type]
+        scale=known.scale,
+        zero_point=known.zero_point,
+    )

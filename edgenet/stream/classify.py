@@ -1,0 +1,93 @@
+"""A frame in, a prediction out, with the time of each stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgenet import image, runtime
+from edgenet.bundle import Bundle
+from edgenet.runner import Array, Backend, Frame, Prediction, Session
+from edgenet.spec import Preprocess, TensorSpec, Variant
+
+
+@dataclass(frozen=True, slots=True)
+class Classifier:
+    """One variant of a bundle, loaded.
+
+    Attributes:
+        session: the loaded model.
+        preprocess: how a picture becomes its input.
+        input: the model's input, as the bundle records it.
+        output: the model's output, as the bundle records it.
+        engine: the name of what runs it.
+    """
+
+    session: Session
+    preprocess: Preprocess
+    input: TensorSpec
+    output: TensorSpec
+    engine: str
+
+    @classmethod
+    def open(
+        cls, bundle: Bundle, variant: Variant, *, threads: int = 1, backend: Backend | None = None
+    ) -> Self:
+        """Load a variant of a bundle.
+
+        Args:
+            bundle: an opened bundle.
+            variant: one that it holds.
+            threads: that the engine may use.
+            backend: the engine; the one for the variant's format by default.
+
+        Raises:
+            BundleError: the bundle does not hold the variant.
+            EngineError: the engine cannot run the model.
+            MissingPackage: the engine is not installed.
+        """
+        record = bundle.record(variant)
+        backend = backend or runtime.backend_for(variant)
+        return cls(
+            session=backend.open(bundle.model(variant), threads=threads),
+            preprocess=bundle.spec.preprocess,
+            input=record.inputs[0],
+            output=record.outputs[0],
+            engine=backend.name,
+        )
+
+    def prepare(self, rgb: NDArray[np.uint8]) -> Array:
+        """Fit a picture (H, W, 3) and turn it into the model's input (1, height, width, 3)."""
+        return image.as_tensor(image.fit(rgb, self.preprocess), self.preprocess, self.input)
+
+    def logits(self, model_input: Array) -> NDArray[np.float32]:
+        """Run the model: float32 (classes,), dequantized."""
+        return self._dequantize(self.session.run([model_input]))
+
+    def __call__(self, frame: Frame) -> Prediction:
+        """Classify a frame and time the stages."""
+        start = perf_counter()
+        model_input = self.prepare(frame.rgb)
+        prepared = perf_counter()
+        outputs = self.session.run([model_input])
+        invoked = perf_counter()
+        logits = self._dequantize(outputs)
+        end = perf_counter()
+        return Prediction(
+            frame=frame.index,
+            logits=logits,
+            stage_ms={
+                "preprocess": (prepared - start) * 1e3,
+                "invoke": (invoked - prepared) * 1e3,
+                "postprocess": (end - invoked) * 1e3,
+            },
+            name=frame.name,
+        )
+
+    def _dequantize(self, outputs: list[Array]) -> NDArray[np.float32]:
+        logits: NDArray[np.float32] = runtime.dequantize(outputs[0], self.output)[0]
+        return logits
