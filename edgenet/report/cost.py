@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from edgenet.cost import PARTS, Configuration, Cost, blocks
+from edgenet.report.text import table
 
 
 def record(configuration: Configuration) -> dict[str, Any]:
@@ -82,9 +83,9 @@ def text(found: dict[str, Any]) -> str:
     return "\n\n".join(
         (
             f"{title}, {model['classes']} classes, depth multiplier {model['depth_multiplier']}",
-            _table(head, layers),
-            _table(("share", *columns), shares),
-            _table(("against its twin", *columns), pair),
+            table(head, layers),
+            table(("share", *columns), shares),
+            table(("against its twin", *columns), pair),
             f"int8 weights and biases: {_size(total['int8_bytes'])}\n"
             f"peak of int8 activations: {peak}, input and output of {found['peak_layer']}",
         )
@@ -108,7 +109,7 @@ def grid_text(found: dict[str, Any]) -> str:
     ]
     return (
         f"{model['arch']}, {model['classes']} classes, depth multiplier "
-        f"{model['depth_multiplier']}\n\n{_table(head, rows)}"
+        f"{model['depth_multiplier']}\n\n{table(head, rows)}"
     )
 
 
@@ -140,15 +141,3 @@ def _percent(share: float) -> str:
 
 def _size(count: int) -> str:
     return f"{count:,} bytes ({count / 1024:,.0f} KiB)"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as they need; the first to the left, the rest to the right."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if index else cell.ljust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in (head, *rows)
-    )
