@@ -116,11 +116,12 @@ def as_tensor(pixels: Pixels, preprocess: Preprocess, tensor: TensorSpec) -> NDA
         ValueError: the input is of another type, or an integer without one scale and zero point.
     """
     if tensor.dtype == "float32":
-        return normalize(pixels, preprocess)[np.newaxis]
+        return np.expand_dims(normalize(pixels, preprocess), 0)
     table = _table(preprocess, tensor)
     if tensor.dtype == "int8" and np.array_equal(table, _PIXEL_MINUS_128):
-        return np.subtract(pixels, np.uint8(128)).view(np.int8)[np.newaxis]
-    return cast("NDArray[Any]", table[np.newaxis, pixels, np.arange(3)])
+        return np.expand_dims(np.subtract(pixels, np.uint8(128)).view(np.int8), 0)
+    looked_up: NDArray[Any] = table[np.newaxis, pixels, np.arange(3)]
+    return looked_up
 
 
 _PIXEL_MINUS_128 = np.repeat(np.arange(-128, 128, dtype=np.int8)[:, np.newaxis], 3, axis=1)
@@ -137,7 +138,8 @@ def _table(preprocess: Preprocess, tensor: TensorSpec) -> NDArray[Any]:
     real = (np.arange(256)[:, np.newaxis] / 255 - preprocess.mean) / preprocess.std
     limits = np.iinfo(tensor.dtype)
     values = np.rint(real / tensor.scale[0]) + tensor.zero_point[0]
-    return np.clip(values, limits.min, limits.max).astype(tensor.dtype)
+    table: NDArray[Any] = np.clip(values, limits.min, limits.max).astype(tensor.dtype)
+    return table
 
 
 def _resize(rgb: Pixels, height: int, width: int) -> Pixels:

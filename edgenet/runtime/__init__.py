@@ -13,11 +13,22 @@ from edgenet.runtime.onnx import OnnxRuntime
 from edgenet.spec import TensorSpec, Variant
 
 _ENGINES = {LiteRT.name: litert.engine, OnnxRuntime.name: onnx.engine}
+NAMES = tuple(_ENGINES)
 
 
 def backend_for(variant: Variant) -> Backend:
     """The engine that opens a variant's file; that it is installed shows when it opens one."""
     return LiteRT() if variant.endswith(".tflite") else OnnxRuntime()
+
+
+def check(variant: Variant) -> str:
+    """The package and version of the engine that opens a variant.
+
+    Raises:
+        EngineError: the engine cannot be loaded here.
+        MissingPackage: it is not installed.
+    """
+    return _ENGINES[backend_for(variant).name]()[1]
 
 
 def available() -> dict[str, str]:

@@ -1,0 +1,213 @@
+"""Targets: each is a folder with target.toml, runner.py and README.md, found by looking for it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import shutil
+import sys
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from importlib.machinery import ModuleSpec
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from types import ModuleType
+from typing import cast
+
+import msgspec
+
+from edgenet import runtime
+from edgenet.bundle import Bundle
+from edgenet.errors import EdgenetError, TargetError, UsageError, unknown
+from edgenet.runner import Runner
+from edgenet.spec import Variant
+
+_SHIPPED = "edgenet.targets"
+_FILE = "target.toml"
+
+
+class Requires(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a target needs on the machine that it runs on.
+
+    Attributes:
+        extra: the extra that installs it: ``pip install 'edgenet[extra]'``.
+        packages: modules that must be importable; ``a|b`` is met by either.
+        tools: commands that must be on the PATH; ``a|b`` is met by either.
+    """
+
+    extra: str
+    packages: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+
+
+class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What target.toml says.
+
+    Attributes:
+        name: equal to the folder's.
+        title: what people call the device.
+        backends: engines that run its models, the preferred one first.
+        variants: models that its bundles hold, the preferred one first.
+        requires: what it needs to run.
+        limits: of drift, size or latency, by name; see ``edgenet evaluate --help``.
+    """
+
+    name: str
+    title: str
+    backends: tuple[str, ...]
+    variants: tuple[Variant, ...]
+    requires: Requires
+    limits: dict[str, float] = {}
+
+    def __post_init__(self) -> None:
+        if not self.backends or not self.variants:
+            raise ValueError("backends and variants need at least one name each")
+        for backend in self.backends:
+            if backend not in runtime.NAMES:
+                raise ValueError(unknown("backend", backend, runtime.NAMES))
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A device, or a kind of device, that edgenet exports for."""
+
+    folder: Traversable
+    description: Description
+    package: str
+
+    @property
+    def name(self) -> str:
+        return self.description.name
+
+    @property
+    def title(self) -> str:
+        return self.description.title
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        return self.description.backends
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        return self.description.variants
+
+    @property
+    def limits(self) -> dict[str, float]:
+        return dict(self.description.limits)
+
+    def missing(self) -> list[str]:
+        """The packages and tools that this machine lacks, as target.toml names them."""
+        requires = self.description.requires
+        return [
+            name
+            for names, found in ((requires.packages, _importable), (requires.tools, _on_path))
+            for name in names
+            if not any(found(alternative) for alternative in name.split("|"))
+        ]
+
+    def choose(self, bundle: Bundle) -> Variant:
+        """The target's preferred variant among those that the bundle holds and this machine runs.
+
+        Raises:
+            TargetError: the bundle holds none of the target's variants.
+            EngineError, MissingPackage: no engine for any of them works here.
+        """
+        held = [variant for variant in self.variants if variant in bundle.variants]
+        if not held:
+            raise TargetError(
+                f"{bundle.root} holds {', '.join(bundle.variants) or 'no model'}, but {self.name}"
+                f" runs {', '.join(self.variants)}; run: edgenet export --target {self.name}"
+            )
+        reasons: list[EdgenetError] = []
+        for variant in held:
+            try:
+                runtime.check(variant)
+            except EdgenetError as error:
+                reasons.append(error)
+            else:
+                return variant
+        raise reasons[0]
+
+    def runner(self, bundle: Bundle, **options: object) -> Runner:
+        """Open a bundle with the target's runner.py.
+
+        Args:
+            bundle: an opened bundle.
+            options: what the runner takes, such as ``variant`` and ``threads``.
+
+        Raises:
+            TargetError: runner.py is missing or does not define ``runner``.
+        """
+        module = self._module()
+        make = getattr(module, "runner", None)
+        if make is None:
+            raise TargetError(
+                f"{self.folder}/runner.py defines no function runner(target, bundle, **options)"
+            )
+        return cast("Runner", make(self, bundle, **options))
+
+    def _module(self) -> ModuleType:
+        if not self.folder.joinpath("runner.py").is_file():
+            raise TargetError(f"{self.folder} has no runner.py, so the target cannot be run")
+        if self.package.startswith(_SHIPPED):
+            return importlib.import_module(f"{self.package}.runner")
+        # A folder elsewhere becomes a package of its own, so that its relative imports work.
+        if self.package not in sys.modules:
+            spec = ModuleSpec(self.package, None, is_package=True)
+            spec.submodule_search_locations = [str(self.folder)]
+            sys.modules[self.package] = importlib.util.module_from_spec(spec)
+        return importlib.import_module(f"{self.package}.runner")
+
+
+def names() -> list[str]:
+    """The targets that ship with edgenet, sorted."""
+    return sorted(folder.name for folder in _shipped())
+
+
+def load(name: str) -> Target:
+    """Read a target.
+
+    Args:
+        name: of a target that ships with edgenet, or the path of a target's folder.
+
+    Raises:
+        TargetError: the folder has no target.toml, or it is malformed.
+        UsageError: there is no such target.
+    """
+    for folder in _shipped():
+        if folder.name == name:
+            return Target(folder, _read(folder), f"{_SHIPPED}.{name}")
+    path = Path(name)
+    if not path.is_dir():
+        raise UsageError(f"{unknown('target', name, names())}; a target's folder will do too")
+    path = path.resolve()
+    return Target(path, _read(path), f"edgenet_target_{zlib.crc32(bytes(path)):08x}")
+
+
+def _shipped() -> Iterator[Traversable]:
+    for folder in resources.files(_SHIPPED).iterdir():
+        if folder.joinpath(_FILE).is_file():
+            yield folder
+
+
+def _read(folder: Traversable) -> Description:
+    path = folder.joinpath(_FILE)
+    if not path.is_file():
+        raise TargetError(f"{folder} has no {_FILE}, so it is not a target")
+    try:
+        description = msgspec.toml.decode(path.read_bytes(), type=Description)
+    except (msgspec.DecodeError, OSError) as error:
+        raise TargetError(f"{path}: {str(error)[:1].lower()}{str(error)[1:]}") from error
+    if description.name != folder.name:
+        raise TargetError(f"{path}: name is {description.name!r}, the folder's is {folder.name!r}")
+    return description
+
+
+def _importable(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def _on_path(tool: str) -> bool:
+    return shutil.which(tool) is not None

@@ -1,0 +1,26 @@
+"""A bundle on a Raspberry Pi, on LiteRT."""
+
+from __future__ import annotations
+
+import os
+
+from edgenet.bundle import Bundle
+from edgenet.errors import TargetError
+from edgenet.runner import Runner
+from edgenet.spec import Variant
+from edgenet.stream.runner import InProcess
+from edgenet.target import Target
+
+
+def runner(
+    target: Target, bundle: Bundle, *, variant: Variant | None = None, threads: int | None = None
+) -> Runner:
+    """Open a bundle, by default its int8 model, on every core that this process may use.
+
+    Raises:
+        TargetError: the variant is not one that runs on LiteRT.
+    """
+    variant = variant or target.choose(bundle)
+    if variant not in target.variants:
+        raise TargetError(f"{target.name} runs {', '.join(target.variants)}, not {variant}")
+    return InProcess(bundle, variant, threads=threads or len(os.sched_getaffinity(0)))
