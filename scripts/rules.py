@@ -40,6 +40,7 @@ def complaints(files: list[Path]) -> Iterator[str]:
     """One sentence for each broken rule."""
     yield from version_is_in_changelog()
     yield from every_package_ships()
+    yield from every_target_is_seen()
     yield from total_lines(files)
     for path in files:
         yield from small_and_portable(path)
@@ -63,6 +64,15 @@ def every_package_ships() -> Iterator[str]:
     there = {".".join(path.parent.relative_to(ROOT).parts) for path in inits}
     for name in sorted(listed ^ there):
         yield f"pyproject.toml: tool.setuptools.packages and edgenet/ differ in {name}; mend it"
+
+
+def every_target_is_seen() -> Iterator[str]:
+    for folder in sorted(path.parent for path in (ROOT / "targets").glob("*/target.toml")):
+        if not (folder / "__init__.py").is_file():
+            yield (
+                f"targets/{folder.name} has no __init__.py, so import-linter does not see what it"
+                " imports; add an empty one"
+            )
 
 
 def total_lines(files: list[Path]) -> Iterator[str]:
