@@ -5,6 +5,7 @@ EdgenetError            1  anything below; never raised itself
 ├── MissingPackage      1  a package that this step needs is not installed
 ├── DataError           1  a picture, a folder or a data set cannot be used
 ├── CheckpointError     1  a checkpoint cannot be read or does not fit
+├── TrainingError       1  training was interrupted or its loss is no longer a number
 ├── BundleError         1  a bundle is malformed, changed, or newer than this reader
 ├── RecordError         1  a saved measurement cannot be read or written
 ├── TargetError         1  a target folder is malformed or lacks what it needs
@@ -48,6 +49,10 @@ class DataError(EdgenetError):
 
 class CheckpointError(EdgenetError):
     """A checkpoint cannot be read or does not fit what is asked of it."""
+
+
+class TrainingError(EdgenetError):
+    """Training was interrupted, or its loss is no longer a number."""
 
 
 class BundleError(EdgenetError):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgenet.dataset.split import Dataset, Example, Progress, Split, hold_out
+from edgenet.dataset.split import Dataset, Example, Progress, Split, hold_out, silent
 from edgenet.errors import DataError
 
-__all__ = ["NAMES", "Dataset", "Example", "Progress", "Split", "hold_out", "open_dataset"]
+__all__ = ["NAMES", "Dataset", "Example", "Progress", "Split", "hold_out", "open_dataset", "silent"]
 
 NAMES = ("cifar10", "digits")
 
@@ -16,8 +16,8 @@ def open_dataset(source: str, *, split_seed: int = 0, progress: Progress | None 
     """Opens a data set; pictures are read later, when they are used.
 
     Args:
-        source: ``digits``, ``cifar10``, ``cifar10:PATH`` (see ``cifar10.open_cifar10``), or the
-            path of a folder of class folders, with or without ``train``/``val``/``test`` above them.
+        source: ``digits``, ``cifar10``, ``cifar10:PATH`` (see ``cifar10.open_cifar10``), or a
+            folder of class folders, with or without ``train``/``val``/``test`` above them.
         split_seed: of the split, where the data does not come split.
         progress: told about a download.
 

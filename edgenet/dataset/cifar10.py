@@ -108,7 +108,8 @@ def _from_archive(archive: Path, part: str) -> tuple[Pixels, NDArray[np.uint8]]:
                     found[name] = file.read()
     except (tarfile.TarError, OSError, EOFError) as error:
         raise DataError(
-            f"{archive} cannot be read as {ARCHIVE} ({error}); delete it to download it again"
+            f"{archive} cannot be read as {ARCHIVE} ({str(error).splitlines()[0].rstrip(':')}); "
+            "delete it to download it again"
         ) from error
     for name in BATCHES[part]:
         if name not in found:

@@ -26,13 +26,14 @@ def open_folder(root: Path, *, split_seed: int = 0) -> Dataset:
     is, drawn by ``split_seed``.  Hidden files and files that are not pictures are passed over.
 
     Raises:
-        DataError: there is no class folder, only one, or one without pictures; the message names it.
+        DataError: there is no class folder, only one, or one without pictures; named in
+            the message.
     """
     parts = _split_folders(root)
     if not parts:
         labels = _class_names(root)
         first, held = hold_out(_read(root, root, labels), HELD_OUT, split_seed, source=str(root))
-        return Dataset(str(root), labels, {"train": first, "val": held})
+        return Dataset(root.resolve().name, labels, {"train": first, "val": held})
     if "train" not in parts:
         raise DataError(f"{root} has {', '.join(sorted(parts))}/ but no train/ folder; add one")
     labels = _class_names(parts["train"])
@@ -43,7 +44,7 @@ def open_folder(root: Path, *, split_seed: int = 0) -> Dataset:
         splits["train"], splits["val"] = hold_out(
             splits["train"], HELD_OUT, split_seed, source=str(root)
         )
-    return Dataset(str(root), labels, splits)
+    return Dataset(root.resolve().name, labels, splits)
 
 
 def _split_folders(root: Path) -> dict[str, Path]:

@@ -22,6 +22,17 @@ Progress = Callable[[str, int, int], None]
 """Told what is being done, how much is done and how much there is."""
 
 
+def digest(pixels: Pixels) -> str:
+    """Hex digest of a picture's size and decoded pixels: equal pictures, equal digests."""
+    found = hashlib.sha256(f"{pixels.shape[0]}x{pixels.shape[1]}:".encode())
+    found.update(np.ascontiguousarray(pixels).tobytes())
+    return found.hexdigest()
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """The progress that nobody is told of."""
+
+
 @dataclass(frozen=True)
 class Example:
     """One labelled picture.
@@ -74,11 +85,8 @@ class Split(ABC):
         return (self[index] for index in range(len(self)))
 
     def sha256(self, index: int) -> str:
-        """Hex digest of one picture's size and decoded pixels: equal pictures, equal digests."""
-        pixels = self.rgb(index)
-        digest = hashlib.sha256(f"{pixels.shape[0]}x{pixels.shape[1]}:".encode())
-        digest.update(np.ascontiguousarray(pixels).tobytes())
-        return digest.hexdigest()
+        """The ``digest`` of one picture."""
+        return digest(self.rgb(index))
 
 
 class FileSplit(Split):
@@ -201,7 +209,7 @@ class Dataset:
 
     @property
     def evaluation(self) -> Split:
-        """The split that final results are measured on: ``test`` where there is one, else ``val``."""
+        """The split that final results are measured on: ``test``, else ``val``."""
         return self.splits[self.evaluation_name]
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from edgenet.bundle import Calibration
 from edgenet.errors import CheckpointError
+from edgenet.host.models import Network, build
 from edgenet.spec import ModelSpec
 
 SCHEMA = 1
@@ -148,10 +149,31 @@ def load(folder: Path) -> tuple[Checkpoint, dict[str, Tensor]]:
         tensors = read_tensors(content)
     except safetensors.SafetensorError as error:
         raise CheckpointError(f"{path} is no safetensors file: {error}") from error
-    return record, {
-        name: tensor.float() if tensor.is_floating_point() else tensor
-        for name, tensor in tensors.items()
-    }
+    return record, {name: _widened(tensor) for name, tensor in tensors.items()}
+
+
+def load_network(folder: Path) -> tuple[Checkpoint, Network]:
+    """Reads a checkpoint and builds its network, in evaluation mode.
+
+    Raises:
+        CheckpointError: as ``load``, or the weights are not of the network that the record names.
+    """
+    record, weights = load(folder)
+    network = build(record.spec)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise CheckpointError(
+            f"{folder}: the weights do not fit {record.spec.arch}: {reason}"
+        ) from error
+    return record, network.eval()
+
+
+def as_stored(state_dict: dict[str, Tensor], *, float16: bool) -> dict[str, Tensor]:
+    """The weights as ``load`` gives them back after ``save``."""
+    stored = {name: _storable(name, tensor, float16) for name, tensor in state_dict.items()}
+    return {name: _widened(tensor) for name, tensor in stored.items()}
 
 
 def read_record(folder: Path) -> Checkpoint:
@@ -194,6 +216,10 @@ def _storable(name: str, tensor: Tensor, float16: bool) -> Tensor:
             "the checkpoint was not written"
         )
     return tensor
+
+
+def _widened(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def _write(path: Path, content: bytes) -> None:

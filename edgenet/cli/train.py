@@ -1,0 +1,219 @@
+"""``edgenet train``: from labelled pictures to a checkpoint."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from edgenet.cli.options import data_option
+from edgenet.cli.progress import StageProgress
+from edgenet.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgenet.host.train import Outcome, Settings
+
+# A run may go on on another machine; everything else is part of what it computes
+FREE_TO_CHANGE = {
+    "output", "resume", "accelerator", "devices", "num_nodes", "logger", "cache", "as_json",
+}  # fmt: skip
+
+
+@click.command(name="train")
+@data_option("Labelled pictures.")
+@click.option("--arch", metavar="NAME", help="Architecture.  [default: what suits the data]")
+@click.option("--alpha", type=float, metavar="X", help="Width multiplier.")
+@click.option("--imgsz", type=click.IntRange(8, 2048), metavar="PX", help="Side of the input.")
+@click.option(
+    "--resize",
+    type=click.Choice(["stretch", "center-crop", "letterbox"]),
+    help="How a picture is made square.  [default: stretch]",
+)
+@click.option("--recipe", metavar="NAME|FILE.toml", help="How to learn.  [default: modern]")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change one value of the recipe, such as augment.flip=false; repeatable.",
+)
+@click.option("--epochs", type=click.IntRange(1), help="How often every picture is seen.")
+@click.option("--batch-size", type=click.IntRange(1), help="Pictures per step, on all devices.")
+@click.option("--lr", type=float, help="Learning rate.  [default: the recipe's, by batch size]")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N")
+@click.option(
+    "--init",
+    type=click.Path(path_type=Path),
+    metavar="CHECKPOINT",
+    help="Start from what this one learned.",
+)
+@click.option("--freeze", metavar="features|N", help="Keep all but the head, or stem and N blocks.")
+@click.option(
+    "--patience", type=click.IntRange(1), help="Stop after N validations without a better top-1."
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["32", "bf16-mixed", "16-mixed"]),
+    default="32",
+    show_default=True,
+    help="Of the arithmetic, in bits.",
+)
+@click.option("--float16", is_flag=True, help="Store the weights in half the space.")
+@click.option(
+    "--accelerator",
+    type=click.Choice(["auto", "cpu", "gpu"]),
+    default="auto",
+    show_default=True,
+    help="What to train on.",
+)
+@click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="Per node.")
+@click.option("--num-nodes", type=click.IntRange(1), default=1, show_default=True, help="Machines.")
+@click.option(
+    "--logger",
+    type=click.Choice(["tensorboard", "csv", "none"]),
+    default="csv",
+    show_default=True,
+    help="What the curves are written as.",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Keep decoded pictures here, not in memory.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The run's folder.",
+)
+@click.pass_context
+def command(ctx: click.Context, output: Path, resume: bool, **options: Any) -> None:
+    """Train a MobileNet on labelled pictures; the checkpoint is the output folder.
+
+    A killed run goes on with: edgenet train --resume -o DIR
+    """
+    with StageProgress() as progress:
+        progress("loading torch", 0, 1)
+        from edgenet.cli.training import Terminal
+        from edgenet.host.train import Machine, Run, train
+
+        progress("loading torch", 1, 1)
+        if resume:
+            _refuse_changes(ctx)
+            settings = Run(output).recall()
+        else:
+            settings = _settings(options, progress)
+        outcome = train(
+            settings,
+            output,
+            machine=Machine(
+                accelerator=options["accelerator"],
+                devices=options["devices"],
+                nodes=options["num_nodes"],
+                logger=options["logger"],
+                cache=options["cache"],
+            ),
+            resume=resume,
+            observer=Terminal(progress),
+        )
+    if outcome is None:  # another process of this run reports
+        return
+    click.echo(_json(outcome) if options["as_json"] else _summary(output, outcome))
+
+
+def _refuse_changes(ctx: click.Context) -> None:
+    for parameter in ctx.command.params:
+        name = parameter.name or ""
+        given = ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if given and name not in FREE_TO_CHANGE:
+            raise UsageError(
+                f"{parameter.opts[0]} cannot change in a run that is resumed; "
+                "leave it away, or start a run in another folder"
+            )
+
+
+def _settings(options: dict[str, Any], progress: StageProgress) -> Settings:
+    """The run that the options describe; what they leave open, the data decides."""
+    from edgenet.dataset import open_dataset
+    from edgenet.host import recipe as recipes
+    from edgenet.host.train import Settings, default_recipe, default_spec
+
+    data = options["data"]
+    if data is None:
+        raise UsageError("--data is missing; give digits, cifar10 or a folder of class folders")
+    recipe = recipes.scaled(
+        recipes.load(options["recipe"] or default_recipe(data), options["changes"]),
+        epochs=options["epochs"],
+        batch_size=options["batch_size"],
+        lr=options["lr"],
+    )
+    dataset = open_dataset(data, split_seed=options["seed"], progress=progress)
+    return Settings(
+        data=data,
+        spec=default_spec(
+            data,
+            dataset.labels,
+            init=options["init"],
+            wanted={name: options[name] for name in ("arch", "alpha", "imgsz", "resize")},
+        ),
+        recipe=recipe,
+        seed=options["seed"],
+        init=str(options["init"]) if options["init"] else None,
+        freeze=options["freeze"],
+        patience=options["patience"],
+        precision=options["precision"],
+        float16=options["float16"],
+    )
+
+
+def _json(outcome: Outcome) -> str:
+    import msgspec
+
+    content = {
+        "command": _command(),
+        **msgspec.to_builtins(outcome.checkpoint),
+        "epochs": outcome.epochs,
+        "seconds": round(outcome.seconds, 1),
+        "device": outcome.device,
+    }
+    return json.dumps(content, indent=2)
+
+
+def _command() -> str:
+    """What was typed, with the places that are this machine's own left out."""
+    words = ["edgenet", *sys.argv[1:]]
+    for option, stand_in in (("--data", "DATA"), ("-o", "OUT"), ("--output", "OUT")):
+        if option in words[:-1]:
+            words[words.index(option) + 1] = stand_in
+    return shlex.join(words)
+
+
+def _summary(output: Path, outcome: Outcome) -> str:
+    from edgenet.drift.significance import wilson
+
+    spec, found = outcome.checkpoint.spec, outcome.score
+    low, high = wilson(round(found.top1 * found.images), found.images)
+    evaluated = outcome.checkpoint.data["evaluated_on"]
+    size = spec.preprocess
+    return "\n".join(
+        (
+            f"{output}  {spec.arch} {spec.alpha:g}, {size.height}x{size.width}, "
+            f"{len(spec.labels)} classes",
+            f"  top-1 {found.top1:.2%} ({low:.2%} to {high:.2%} at 95 %), top-5 {found.top5:.2%}, "
+            f"on the {found.images} pictures of {evaluated}",
+            f"  {outcome.epochs} epochs in {outcome.seconds:.0f} s on {outcome.device}, "
+            f"weights of the {outcome.checkpoint.data['kept']} epoch",
+            "Next:",
+            f"  edgenet export --target pc --model {output} --data DIR",
+        )
+    )

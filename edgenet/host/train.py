@@ -1,0 +1,467 @@
+"""A training run from data to checkpoint, which can be killed at any moment and go on.
+
+A run's folder holds the checkpoint, and in ``training/`` the settings (``run.json``), the logs, and
+while it runs what resuming needs.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning
+import msgspec
+import torch
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch import Tensor, nn
+
+from edgenet import architecture
+from edgenet.dataset import Dataset, Split, hold_out, open_dataset
+from edgenet.errors import CheckpointError, TrainingError, UsageError
+from edgenet.host import checkpoint, data, learner, transfer
+from edgenet.host.callbacks import Best, Observer, Resumable, Telling, weights
+from edgenet.host.models import build
+from edgenet.host.recipe import Recipe
+from edgenet.spec import ModelSpec, Preprocess
+
+VALIDATION_SHARE = 0.1
+PACKAGES = ("edgenet", "torch", "lightning", "numpy", "opencv-python-headless")
+
+
+# What suits the data where the user says nothing: architecture, alpha, side of the input in pixels
+_FITTING = {"digits": ("mobilenet_v1", 0.25, 32), "cifar10": ("mobilenet_v1_cifar", 1.0, 32)}
+_OTHERWISE = ("mobilenet_v1", 0.5, 128)
+
+
+def default_recipe(data: str) -> str:
+    """The recipe for a data set where the user names none."""
+    return "quick" if data == "digits" else "modern"
+
+
+def default_spec(
+    data: str, labels: tuple[str, ...], *, init: Path | None, wanted: dict[str, Any]
+) -> ModelSpec:
+    """The network to train.
+
+    Args:
+        data: the data set, as ``open_dataset`` takes it.
+        labels: its classes.
+        init: a checkpoint that gives what is not wanted otherwise.
+        wanted: ``arch``, ``alpha``, ``imgsz`` and ``resize``, each None to leave it open.
+
+    Raises:
+        UsageError: there is no such network.
+        CheckpointError: ``init`` cannot be read.
+    """
+    given = {name: value for name, value in wanted.items() if value is not None}
+    if init is not None:
+        spec = checkpoint.read_record(init).spec
+    else:
+        arch, alpha, side = _FITTING.get(data.partition(":")[0], _OTHERWISE)
+        if given.get("arch", arch) != arch:
+            architecture.network(given["arch"], alpha=1, classes=2)
+            side = architecture.ARCHITECTURES[given["arch"]].imgsz
+        spec = ModelSpec(arch, alpha, labels, Preprocess(side, side))
+    side = given.get("imgsz")
+    preprocess = msgspec.structs.replace(
+        spec.preprocess,
+        height=side or spec.preprocess.height,
+        width=side or spec.preprocess.width,
+        resize=given.get("resize", spec.preprocess.resize),
+    )
+    spec = msgspec.structs.replace(
+        spec,
+        arch=given.get("arch", spec.arch),
+        alpha=given.get("alpha", spec.alpha),
+        labels=labels,
+        preprocess=preprocess,
+    )
+    architecture.network(spec.arch, alpha=spec.alpha, classes=len(labels))
+    return spec
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What decides a run's result, kept with it so that it can go on.
+
+    Attributes:
+        data: the data set, as ``open_dataset`` takes it.
+        spec: the network to train.
+        recipe: how it learns.
+        seed: of the split, the first weights, the order of the pictures and their variation.
+        init: a checkpoint whose weights are the first weights.
+        freeze: ``features``, or how many blocks after the stem keep their weights.
+        patience: stop after this many validations without a better top-1, and keep the best.
+        precision: of the arithmetic while training, as Lightning names it.
+        float16: store the weights in half the space.
+    """
+
+    data: str
+    spec: ModelSpec
+    recipe: Recipe
+    seed: int = 0
+    init: str | None = None
+    freeze: str | None = None
+    patience: int | None = None
+    precision: Literal["32", "bf16-mixed", "16-mixed"] = "32"
+    float16: bool = False
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a run happens; it may go on on another.
+
+    Attributes:
+        accelerator: ``auto``, ``cpu`` or ``gpu``.
+        devices: per node; 0 takes one.
+        nodes: how many machines.
+        logger: what the curves are written as.
+        cache: a folder for decoded pictures, mapped instead of held in memory.
+    """
+
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    devices: int = 1
+    nodes: int = 1
+    logger: Literal["tensorboard", "csv", "none"] = "csv"
+    cache: Path | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished run.
+
+    Attributes:
+        checkpoint: the record that was written.
+        score: what was measured on the evaluation split with the weights as written.
+        epochs: how many were trained, in all.
+        seconds: wall time of this process's part, data included.
+        device: what trained.
+    """
+
+    checkpoint: checkpoint.Checkpoint
+    score: learner.Score
+    epochs: int
+    seconds: float
+    device: str
+
+
+@dataclass
+class Run:
+    """The folder of a run."""
+
+    folder: Path
+    private: Path = field(init=False)
+    settings: Path = field(init=False)
+    resume: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.private = self.folder / "training"
+        self.settings = self.private / "run.json"
+        self.resume = self.private / "resume.ckpt"
+
+    @property
+    def finished(self) -> bool:
+        return (self.folder / checkpoint.RECORD).is_file()
+
+    def check(self) -> None:
+        """Refuses a folder that something else lives in.
+
+        Raises:
+            UsageError: something is there already.
+        """
+        if self.settings.is_file() and not self.finished:
+            raise UsageError(
+                f"{self.folder} holds an unfinished run; continue it with --resume, "
+                "or choose another folder"
+            )
+        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            raise UsageError(f"{self.folder} is not empty; choose another folder")
+
+    def begin(self, settings: Settings) -> None:
+        """Claims the folder: from here on the run can be resumed.
+
+        Raises:
+            UsageError: the disk refuses.
+        """
+        try:
+            self.private.mkdir(parents=True, exist_ok=True)
+            partial = self.settings.with_suffix(".partial")
+            partial.write_bytes(msgspec.json.format(msgspec.json.encode(settings), indent=2))
+            partial.replace(self.settings)
+        except OSError as error:
+            raise UsageError(f"cannot write to {self.folder}: {error.strerror}") from error
+
+    def recall(self) -> Settings:
+        """The settings of the run that is to go on.
+
+        Raises:
+            UsageError: there is no run, or it is finished.
+            CheckpointError: its settings cannot be read.
+        """
+        if self.finished:
+            raise UsageError(f"{self.folder} is finished; there is nothing to resume")
+        if not self.settings.is_file():
+            raise UsageError(f"{self.folder} holds no run to resume; start one without --resume")
+        try:
+            return msgspec.json.decode(self.settings.read_bytes(), type=Settings)
+        except (OSError, msgspec.DecodeError) as error:
+            raise CheckpointError(f"{self.settings} is malformed: {error}") from error
+
+    def state(self) -> Path | None:
+        """Lightning's state, if the run got that far and the file holds nothing but data.
+
+        Raises:
+            CheckpointError: the file is damaged, or holds what plain weights do not.
+        """
+        if not self.resume.is_file():
+            return None
+        try:
+            torch.load(self.resume, map_location="cpu", weights_only=True)
+        except Exception as error:  # a damaged pickle may raise anything
+            raise CheckpointError(
+                f"{self.resume} cannot be read safely; delete it to start the run anew"
+            ) from error
+        return self.resume
+
+
+def train(
+    settings: Settings,
+    folder: Path,
+    *,
+    machine: Machine | None = None,
+    resume: bool = False,
+    observer: Observer | None = None,
+) -> Outcome | None:
+    """Trains a network and writes its checkpoint to ``folder``.
+
+    The weights kept are those at the end of the last epoch (their moving average, if the recipe
+    has one), not the best on the evaluation split: picking those would measure luck.  Only
+    ``patience`` picks, and then on a validation split.
+
+    Args:
+        settings: what decides the result.
+        folder: the run's folder.
+        machine: where it happens.
+        resume: go on with the run that is in ``folder``, whose settings these are.
+        observer: told how it goes.
+
+    Returns:
+        What came of it; None in every process but the first of several.
+
+    Raises:
+        EdgenetError: the data, the settings or the folder cannot be used.
+        TrainingError: the loss is no longer a number, or the run was interrupted.
+    """
+    machine = machine or Machine()
+    started = time.perf_counter()
+    run = Run(folder)
+    first = rank_zero_only.rank == 0
+    observer = observer if observer and first else Observer()
+    if first and not resume:
+        run.check()
+    with _quiet():
+        trainer = _trainer(settings, machine, run, observer)
+        torch.manual_seed(settings.seed)
+        model = _model(settings, observer)
+        dataset = open_dataset(settings.data, split_seed=settings.seed, progress=observer.progress)
+        if dataset.labels != settings.spec.labels:
+            raise CheckpointError(f"{settings.data} no longer has the classes of {folder}")
+        pictures = _pictures(dataset, settings, machine, observer)
+        module = learner.Learner(
+            model,
+            settings.recipe,
+            settings.spec.preprocess,
+            train=pictures["train"],
+            val=pictures["watched"],
+            seed=settings.seed,
+        )
+        state = run.state() if resume else None
+        if first and not resume:
+            run.begin(settings)
+        if resume:
+            observer.stage("going on" if state else "starting anew: nothing was kept yet")
+        trainer.fit(module, ckpt_path=state, weights_only=True)
+        if trainer.interrupted:
+            raise TrainingError(f"interrupted; continue with: edgenet train --resume -o {folder}")
+        if not trainer.is_global_zero:
+            return None
+        device = trainer.strategy.root_device
+        kept = _kept(trainer, module)
+        found = _measured(settings, kept, pictures["evaluated"], device)
+        record = checkpoint.save(
+            folder,
+            _record(settings, dataset, pictures, found),
+            kept,
+            float16=settings.float16,
+        )
+        run.resume.unlink(missing_ok=True)
+        seconds = time.perf_counter() - started
+        return Outcome(record, found, trainer.current_epoch, seconds, _device_name(device))
+
+
+def _trainer(
+    settings: Settings, machine: Machine, run: Run, observer: Observer
+) -> lightning.Trainer:
+    callbacks: list[lightning.Callback] = [Telling(observer), Resumable(run.resume)]
+    if settings.patience is not None:
+        callbacks += [
+            Best(),
+            EarlyStopping("val_top1", patience=settings.patience, mode="max", check_finite=False),
+        ]
+    try:
+        return lightning.Trainer(
+            accelerator=machine.accelerator,
+            devices=machine.devices,
+            num_nodes=machine.nodes,
+            strategy="ddp" if machine.devices * machine.nodes > 1 else "auto",
+            precision=settings.precision,
+            max_epochs=settings.recipe.epochs,
+            check_val_every_n_epoch=settings.recipe.validate_every,
+            num_sanity_val_steps=0,
+            callbacks=callbacks,
+            logger=_logger(machine.logger, run.private),
+            log_every_n_steps=10**9,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            benchmark=True,
+            default_root_dir=run.private,
+        )
+    except (
+        ValueError,
+        RuntimeError,
+    ) as error:  # what Lightning raises for a device that is not there
+        raise UsageError(f"cannot train on this device: {error}") from error
+
+
+def _logger(name: str, folder: Path) -> Logger | bool:
+    if name == "tensorboard":
+        return TensorBoardLogger(folder, name="", version="")
+    if name == "csv":
+        return CSVLogger(folder, name="", version="")
+    return False
+
+
+def _model(settings: Settings, observer: Observer) -> nn.Module:
+    """The network with its first weights, frozen where it is to stay."""
+    model = build(settings.spec)
+    if settings.init is not None:
+        for sentence in transfer.start_from(model, settings.spec, Path(settings.init)):
+            observer.stage(sentence)
+    if settings.freeze is not None:
+        observer.stage(transfer.freeze(model, settings.freeze))
+    return model
+
+
+def _pictures(
+    dataset: Dataset, settings: Settings, machine: Machine, observer: Observer
+) -> dict[str, data.Pictures]:
+    """The pictures to learn from, to watch, and to evaluate on at the end."""
+    parts: dict[str, Split] = {"train": dataset.splits["train"], "evaluated": dataset.evaluation}
+    if "val" in dataset.splits:
+        parts["watched"] = dataset.splits["val"]
+    elif settings.patience is not None:
+        parts["train"], parts["watched"] = hold_out(
+            parts["train"], VALIDATION_SHARE, settings.seed, source=dataset.name
+        )
+    else:
+        parts["watched"] = dataset.evaluation
+    made: dict[int, data.Pictures] = {}
+    for name, split in parts.items():
+        if id(split) not in made:
+            made[id(split)] = data.prepare(
+                split,
+                settings.spec.preprocess,
+                cache=machine.cache,
+                progress=observer.progress,
+                name=f"reading {name} pictures",
+            )
+    return {name: made[id(split)] for name, split in parts.items()}
+
+
+def _kept(trainer: lightning.Trainer, module: learner.Learner) -> dict[str, Tensor]:
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Best):
+            return callback.weights
+    return weights(module)
+
+
+def _measured(
+    settings: Settings, kept: dict[str, Tensor], pictures: data.Pictures, device: torch.device
+) -> learner.Score:
+    """The score of the weights as they will be read back, in float32."""
+    model = build(settings.spec)
+    model.load_state_dict(checkpoint.as_stored(kept, float16=settings.float16))
+    return learner.measure(model.to(device), pictures, settings.spec.preprocess, device)
+
+
+def _record(
+    settings: Settings,
+    dataset: Dataset,
+    pictures: dict[str, data.Pictures],
+    found: learner.Score,
+) -> checkpoint.Checkpoint:
+    evaluated = dataset.evaluation_name
+    return checkpoint.Checkpoint(
+        spec=settings.spec,
+        metrics={
+            f"{evaluated}_top1": found.top1,
+            f"{evaluated}_top5": found.top5,
+            f"{evaluated}_loss": found.loss,
+        },
+        recipe=msgspec.to_builtins(settings.recipe),
+        data={
+            "name": dataset.name,
+            "split_seed": settings.seed,
+            "images": {"train": len(pictures["train"]), evaluated: found.images},
+            "evaluated_on": evaluated,
+            "kept": "last" if settings.patience is None else "best on validation",
+            "note": dataset.note,
+        },
+        seed=settings.seed,
+        versions=versions(),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Python's version and those of the packages that shape the weights."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps Lightning's remarks to itself; it has handlers of its own."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning.*")
+        warnings.filterwarnings("ignore", module="torch.*")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
