@@ -123,7 +123,7 @@ class Probe:
         ]
         counted = [int(count) for count in counts if count is not None]
         return State(
-            at_s=time.monotonic(),
+            at_s=time.perf_counter(),
             temperature_c=None if millidegrees is None else millidegrees / 1000,
             mhz=self._frequencies(),
             governor=self._governor(),

@@ -54,7 +54,7 @@ class State(msgspec.Struct, frozen=True):
     """A machine at one moment.
 
     Attributes:
-        at_s: seconds on the monotonic clock; in a record, seconds since the measurement began.
+        at_s: seconds on ``time.perf_counter``'s clock; in a profile, since its first sample began.
         temperature_c: of the processor.
         mhz: clock frequency of each core; empty where unknown.
         governor: what decides the frequency; several names where cores differ.
