@@ -13,6 +13,8 @@ import pytest
 pytest_plugins = ["pytester"]
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# child processes import what is installed, not what lies in the working folder
+os.environ.setdefault("PYTHONSAFEPATH", "1")
 
 hypothesis.settings.register_profile("edgenet", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("edgenet")
