@@ -155,7 +155,7 @@ def test_commands_that_need_nothing_more_run(
 @pytest.mark.parametrize(
     "command",
     [
-        ["train", "--data", "digits"],
+        ["train", "--data", "digits", "-o", "run"],
         ["export", "--target", "rpi"],
         ["demo"],
     ],
