@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
 import numpy as np
 import onnx
 import torch
@@ -17,6 +18,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from edgenet.host.quiet import quiet_exporters
+from edgenet.runtime.onnx import QUANTIZATION_KEY, Quantization
 
 OPSET = 20
 
@@ -36,19 +38,25 @@ def to_onnx(graph: nn.Module, example: Tensor, *, int8: bool) -> bytes:
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")
     model = program.model_proto
+    _drop_provenance(model)
     _average_globally(model)
     if int8:
-        graph_of = _Rewriter(model)
-        graph_of.fold_weights()
-        graph_of.quantize_biases()
-        graph_of.expose_int8_ends()
-        graph_of.prune()
-    del model.metadata_props[:]
-    for node in model.graph.node:
-        del node.metadata_props[:]
-        node.doc_string = ""
+        rewriter = _Rewriter(model)
+        rewriter.fold_weights()
+        rewriter.quantize_biases()
+        ends = rewriter.expose_int8_ends()
+        rewriter.prune()
+        helper.set_model_props(model, {QUANTIZATION_KEY: msgspec.json.encode(ends).decode()})
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString(deterministic=True)  # type: ignore[no-any-return]
+
+
+def _drop_provenance(model: ModelProto) -> None:
+    """Remove the exporter's notes on which line of which file each node comes from."""
+    del model.metadata_props[:]
+    for entry in (*model.graph.node, *model.graph.value_info, *model.graph.initializer):
+        del entry.metadata_props[:]
+        entry.doc_string = ""
 
 
 def _average_globally(model: ModelProto) -> None:
@@ -102,8 +110,12 @@ class _Rewriter:
             self.graph.node.insert(list(self.graph.node).index(node), dequantize)
             node.input[2] = name
 
-    def expose_int8_ends(self) -> None:
-        """Drop the QuantizeLinear of the input and the DequantizeLinear of the output."""
+    def expose_int8_ends(self) -> dict[str, Quantization]:
+        """Drop the QuantizeLinear of the input and the DequantizeLinear of the output.
+
+        Returns:
+            Scale and zero point of both ends by name, which the graph no longer says.
+        """
         source, result = self.graph.input[0], self.graph.output[0]
         first = self._consumer(source.name, "QuantizeLinear")
         last = self.producers[result.name]
@@ -116,6 +128,7 @@ class _Rewriter:
         for value in (source, result):
             value.type.tensor_type.elem_type = TensorProto.INT8
         del self.graph.value_info[:]
+        return {source.name: self._quantization(first), result.name: self._quantization(last)}
 
     def prune(self) -> None:
         """Drop initializers that nothing reads."""
@@ -123,6 +136,10 @@ class _Rewriter:
         kept = [i for i in self.graph.initializer if i.name in used]
         del self.graph.initializer[:]
         self.graph.initializer.extend(kept)
+
+    def _quantization(self, node: NodeProto) -> Quantization:
+        scale, zero_point = (self.constants[name] for name in node.input[1:])
+        return Quantization((float(scale),), (int(zero_point),))
 
     def _scale(self, name: str) -> NDArray[np.float32]:
         """Scale of the DequantizeLinear that an edge comes from, through what moves data."""
