@@ -99,7 +99,7 @@ def decode(data: bytes) -> Manifest:
     """
     try:
         content = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BundleError(f"{MANIFEST} is not JSON ({error})") from error
     if not isinstance(content, dict):
         raise BundleError(f"{MANIFEST} holds {_kind(content)}; a bundle's holds an object")
@@ -133,8 +133,10 @@ def read(root: Path) -> Manifest:
 
 
 def _check_schema(schema: object) -> None:
+    if schema is None:
+        raise BundleError(f"{MANIFEST} is malformed: it has no schema number")
     if not isinstance(schema, int) or isinstance(schema, bool):
-        raise BundleError(f"{MANIFEST} is malformed: schema is {_kind(schema)}, not a number")
+        raise BundleError(f"{MANIFEST} is malformed: schema is {_kind(schema)}, not a whole number")
     if schema > SCHEMA:
         raise BundleError(
             f"{MANIFEST} has schema {schema}, this edgenet reads up to {SCHEMA};"
@@ -146,7 +148,7 @@ def _check_schema(schema: object) -> None:
 
 def _kind(value: object) -> str:
     kinds = {dict: "an object", list: "an array", str: "a string", bool: "true or false"}
-    return "missing" if value is None else kinds.get(type(value), "a number")
+    return "nothing" if value is None else kinds.get(type(value), "a number")
 
 
 def _lower(sentence: str) -> str:
