@@ -17,8 +17,8 @@ import msgspec
 
 from edgenet import __version__
 from edgenet.bundle import MANIFEST, Bundle
-from edgenet.environment import Probe, Recorder, State
-from edgenet.profile.record import SCHEMA, Profile, Run, Settings
+from edgenet.environment import Probe, Recorder, State, throttling
+from edgenet.profile.record import SCHEMA, Profile, Run, Settings, Unmeasured
 from edgenet.profile.statistics import summarize
 from edgenet.profile.worker import Answer, Request
 from edgenet.spec import Variant
@@ -53,11 +53,11 @@ def measure(  # noqa: PLR0913  (what to measure, how, and whom to tell)
     probe = probe or Probe()
     measured_at = datetime.now(UTC).isoformat(timespec="seconds")
     machine = probe.machine()
-    runs = []
+    found = []
     for variant in variants:
         for count in threads:
             progress(variant, count)
-            runs.append(_run(bundle, variant, count, settings, probe))
+            found.append(_run(bundle, variant, count, settings, probe))
     spec = bundle.spec
     return Profile(
         kind="profile",
@@ -74,7 +74,8 @@ def measure(  # noqa: PLR0913  (what to measure, how, and whom to tell)
         command=command,
         settings=settings,
         machine=machine,
-        runs=tuple(runs),
+        runs=tuple(one for one in found if isinstance(one, Run)),
+        unmeasured=tuple(one for one in found if isinstance(one, Unmeasured)),
     )
 
 
@@ -88,25 +89,25 @@ def sweep(cores: int) -> tuple[int, ...]:
     return tuple(sorted({*powers, max(1, cores)}))
 
 
-def _run(bundle: Bundle, variant: Variant, threads: int, settings: Settings, probe: Probe) -> Run:
+def _run(
+    bundle: Bundle, variant: Variant, threads: int, settings: Settings, probe: Probe
+) -> Run | Unmeasured:
     def ask(task: Literal["latency", "operators"]) -> Answer:
         return _ask(Request(task, str(bundle.root.resolve()), variant, threads, settings))
 
     with Recorder(probe) as recorder:
-        found = ask("latency")
-    size = bundle.record(variant).size
-    if found.measurement is None:
-        status: Literal["skipped", "failed"] = "skipped" if found.missing else "failed"
-        return Run(variant, threads, size, status, found.error)
+        latency = ask("latency")
+    if latency.measurement is None:
+        return Unmeasured(variant, threads, latency.error or "it gave no reason", latency.missing)
     operators = ask("operators") if settings.op_profile else Answer()
     return Run(
         variant=variant,
         threads=threads,
-        model_bytes=size,
-        status="ok",
-        measured=found.measurement,
-        stats={stage: summarize(times) for stage, times in found.measurement.samples.items()},
-        states=tuple(_since(state, found.begun_s) for state in recorder.states),
+        model_bytes=bundle.record(variant).size,
+        measured=latency.measurement,
+        stats={stage: summarize(times) for stage, times in latency.measurement.samples.items()},
+        states=tuple(_since(state, latency.begun_s) for state in recorder.states),
+        throttled=throttling(recorder.states),
         operators=operators.operators,
         operators_reason=operators.error,
     )

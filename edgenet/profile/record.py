@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from edgenet.environment import Machine, State, throttling
+from edgenet.environment import Machine, State
 from edgenet.errors import RecordError
 from edgenet.profile.statistics import Stats
 
@@ -112,11 +112,11 @@ class Run(msgspec.Struct, frozen=True):
         variant: the model's precision and format.
         threads: threads that the engine may use.
         model_bytes: size of the model file.
-        status: ``skipped`` where this machine has no engine for it, ``failed`` where it broke.
-        reason: why it was skipped or failed.
-        measured: the samples; None unless ``status`` is ``ok``.
+        measured: the samples.
         stats: of each stage's samples.
-        states: of the machine, from before the measurement to after it.
+        states: of the machine, from before the measuring process began until after it ended.
+        throttled: what slowed the machine down meanwhile; empty if nothing did, None if the
+            machine cannot tell.
         operators: None where they were not timed.
         operators_reason: why the engine gave no operator times, where they were asked for.
     """
@@ -124,18 +124,28 @@ class Run(msgspec.Struct, frozen=True):
     variant: str
     threads: int
     model_bytes: int
-    status: Literal["ok", "skipped", "failed"]
-    reason: str | None = None
-    measured: Measurement | None = None
-    stats: dict[Stage, Stats] = {}
-    states: tuple[State, ...] = ()
+    measured: Measurement
+    stats: dict[Stage, Stats]
+    states: tuple[State, ...]
+    throttled: tuple[str, ...] | None
     operators: tuple[Operator, ...] | None = None
     operators_reason: str | None = None
 
-    @property
-    def throttled(self) -> tuple[str, ...] | None:
-        """What slowed the machine down meanwhile; empty if nothing, None if it cannot be known."""
-        return throttling(self.states)
+
+class Unmeasured(msgspec.Struct, frozen=True):
+    """One variant at one thread count that could not be measured.
+
+    Attributes:
+        variant: the model's precision and format.
+        threads: threads that the engine should have used.
+        reason: why not.
+        missing: whether that is for want of a package; else something broke.
+    """
+
+    variant: str
+    threads: int
+    reason: str
+    missing: bool
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -157,6 +167,7 @@ class Profile(msgspec.Struct, frozen=True):
         settings: how it was measured.
         machine: what it was measured on.
         runs: in the order measured.
+        unmeasured: what this machine could not run.
     """
 
     kind: Literal["profile"]
@@ -174,11 +185,7 @@ class Profile(msgspec.Struct, frozen=True):
     settings: Settings
     machine: Machine
     runs: tuple[Run, ...]
-
-    @property
-    def measured(self) -> tuple[Run, ...]:
-        """The runs that have samples."""
-        return tuple(run for run in self.runs if run.measured is not None)
+    unmeasured: tuple[Unmeasured, ...]
 
 
 class _Header(msgspec.Struct):

@@ -1,0 +1,140 @@
+"""A profile as text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgenet.profile.advice import fastest, notes, title
+from edgenet.profile.record import STAGES, Profile, Run
+from edgenet.report.text import table
+from edgenet.report.units import between, ms, size
+
+
+def text(profile: Profile) -> str:
+    """The machine, the latencies, what they consist of, and what must be said beside them."""
+    parts = [_header(profile)]
+    if profile.runs:
+        parts += [_latency(profile), _stages(profile)]
+    parts += [_operators(run) for run in profile.runs if run.operators]
+    parts += [f"note: {note}" for note in notes(profile)]
+    best = fastest(profile)
+    if best is not None:
+        total = best.stats["total"].p50_ms
+        parts.append(f"fastest: {title(best)}, {ms(total)} ms a frame{_mark(best)}")
+    return "\n\n".join(parts) + "\n"
+
+
+def place(profile: Profile) -> str:
+    """The machine in a few words."""
+    machine = profile.machine
+    words = [machine.cpu, machine.board, f"{machine.cores} core{'s' * (machine.cores != 1)}"]
+    words += [machine.os, "virtual machine" if machine.virtual else None]
+    return ", ".join(word for word in words if word)
+
+
+def engines(profile: Profile) -> str:
+    """The engines that ran, with their versions."""
+    found = {f"{run.measured.engine} {run.measured.engine_version}" for run in profile.runs}
+    return ", ".join(sorted(found)) or "no engine"
+
+
+def governor(runs: Sequence[Run]) -> str | None:
+    """What decided the clock frequency; None where it is not known."""
+    found = {state.governor for run in runs for state in run.states if state.governor}
+    return ", ".join(sorted(found)) or None
+
+
+def clock(runs: Sequence[Run]) -> str | None:
+    """The range of all cores' frequencies; None where it is not known."""
+    found = [mhz for run in runs for state in run.states for mhz in state.mhz]
+    return f"{between(found)} MHz" if found else None
+
+
+def temperature(runs: Sequence[Run]) -> str | None:
+    """The range of temperatures; None where it is not known."""
+    known = [state.temperature_c for run in runs for state in run.states]
+    found = [celsius for celsius in known if celsius is not None]
+    return f"{between(found)} °C" if found else None
+
+
+def throttling(runs: Sequence[Run]) -> str | None:
+    """Whether the machine was slowed down; None where it cannot be known."""
+    slowed = sum(bool(run.throttled) for run in runs)
+    if slowed:
+        return f"THROTTLED in {slowed} of {len(runs)} runs"
+    return "not throttled" if runs and all(run.throttled is not None for run in runs) else None
+
+
+def _header(profile: Profile) -> str:
+    runs, settings = profile.runs, profile.settings
+    state = (
+        f"governor {governor(runs) or 'not known'}",
+        clock(runs) or "clock not known",
+        temperature(runs) or "temperature not known",
+        throttling(runs) or "throttling not known",
+    )
+    versions = f"{engines(profile)}; Python {profile.machine.python}, edgenet {profile.edgenet}"
+    return "\n".join(
+        (
+            f"{profile.bundle}, exported for {profile.target}, on {place(profile)}",
+            f"  {versions}",
+            f"  {'; '.join(state)}",
+            f"  {settings.warmup_runs} warm-up runs, then at least {settings.num_runs} runs and"
+            f" {settings.min_secs:g} s; every sample is kept",
+        )
+    )
+
+
+def _latency(profile: Profile) -> str:
+    rows = []
+    for run in profile.runs:
+        stats = run.stats["invoke"]
+        spread = (stats.min_ms, stats.p50_ms, stats.p90_ms, stats.p95_ms, stats.p99_ms)
+        times = map(ms, (*spread, stats.max_ms, stats.avg_ms, stats.std_ms))
+        rows.append((run.variant, run.threads, stats.count, *times))
+    heads = ("runs", "min", "p50", "p90", "p95", "p99", "max", "mean", "std")
+    lines = table(("variant", "threads", *heads), rows)
+    return "inference (invoke alone), milliseconds\n" + _marked(lines, profile.runs)
+
+
+def _stages(profile: Profile) -> str:
+    rows = []
+    for run in profile.runs:
+        found = run.measured
+        medians = (run.stats[stage].p50_ms for stage in STAGES)
+        times = map(ms, (found.init_ms, found.first_ms, found.warmup_avg_ms, *medians))
+        memory = size(found.memory.growth if found.memory else None)
+        rows.append((run.variant, run.threads, *times, memory, size(run.model_bytes)))
+    settings = profile.settings
+    caption = (
+        "load, first inference, mean of the warm-up, and the median of each stage, milliseconds;"
+        f"\npictures of {settings.frame_width}x{settings.frame_height} are fitted to"
+        f" {profile.width}x{profile.height}; memory is what engine and model add at the peak"
+    )
+    heads = ("load", "first", "warm-up", "preprocess", "invoke", "postprocess", "total")
+    lines = table(("variant", "threads", *heads, "memory", "model"), rows)
+    return f"{caption}\n{_marked(lines, profile.runs)}"
+
+
+def _operators(run: Run, most: int = 10) -> str:
+    operators = sorted(run.operators or (), key=lambda one: -one.avg_ms)
+    rows = [
+        (one.kind, one.name, one.index, ms(one.avg_ms), f"{one.share:.1%}")
+        for one in operators[:most]
+    ]
+    left = len(operators) - len(rows)
+    more = f"\n... and {left} more" if left > 0 else ""
+    caption = f"slowest operators of {title(run)}, timed in a run of their own{_mark(run)}"
+    heads = ("operator", "name", "place", "ms", "share")
+    return f"{caption}\n{table(heads, rows, texts=2)}{more}"
+
+
+def _marked(lines: str, runs: Sequence[Run]) -> str:
+    """A table's lines with the mark of each run that was slowed down."""
+    heading, *rows = lines.splitlines()
+    marked = (line + _mark(run) for line, run in zip(rows, runs, strict=True))
+    return "\n".join((heading, *marked))
+
+
+def _mark(run: Run) -> str:
+    return f"  THROTTLED ({', '.join(run.throttled)})" if run.throttled else ""
