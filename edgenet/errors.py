@@ -39,7 +39,8 @@ class MissingPackage(EdgenetError):
 
     def __init__(self, package: str, extra: str, *, needed_for: str) -> None:
         super().__init__(
-            f"{needed_for} needs {package}, which is not installed; run: pip install 'edgenet[{extra}]'"
+            f"{needed_for} needs {package}, which is not installed; "
+            f"run: pip install 'edgenet[{extra}]'"
         )
 
 
