@@ -117,13 +117,14 @@ def judge(report: DriftReport, limits: Mapping[str, float]) -> DriftReport:
     """
     violations: list[Violation] = []
     for name, bound in limits.items():
-        for variant, value in _values(report, name):
+        for variant, value in found(report, name):
             if LIMITS[name].broken(value, bound):
                 violations.append(_violation(name, bound, value, variant))
     return msgspec.structs.replace(report, limits=dict(limits), violations=tuple(violations))
 
 
-def _values(report: DriftReport, name: str) -> list[tuple[Variant, float]]:
+def found(report: DriftReport, name: str) -> list[tuple[Variant, float]]:
+    """The value of every variant that the limit ``name`` holds for; raises as ``judge`` does."""
     if name == "layer_snr_db":
         if not report.layers:
             raise UsageError(f"limit {name} cannot be judged; the layers were not compared")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import msgspec
 
@@ -139,10 +139,13 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that one evaluation measured, and on what.
 
     Attributes:
+        kind: tells the record from others.
         schema: number of this record's form.
         bundle: the bundle's name.
+        manifest_sha256: of the bundle's manifest, which names every file's digest.
         target: the target that the bundle is made for.
         dataset: the data set's name.
+        note: what a reader of results on it must know; empty when nothing.
         split: the split of it that was evaluated.
         images: pictures that were shown to every variant.
         available: pictures that the split holds.
@@ -159,10 +162,13 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
         versions: of edgenet and the engines.
     """
 
+    kind: Literal["drift"] = "drift"
     schema: int = SCHEMA
     bundle: str
+    manifest_sha256: str
     target: str
     dataset: str
+    note: str
     split: str
     images: int
     available: int
@@ -187,6 +193,7 @@ def summary(report: DriftReport) -> dict[str, Any]:
     return {
         "schema": report.schema,
         "dataset": report.dataset,
+        "note": report.note,
         "split": report.split,
         "images": report.images,
         "available": report.available,

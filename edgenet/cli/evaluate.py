@@ -1,0 +1,132 @@
+"""``edgenet evaluate``: accuracy of every variant, and what int8 changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgenet.cli.options import data_option
+from edgenet.cli.progress import StageProgress
+from edgenet.errors import LimitExceeded, UsageError
+
+if TYPE_CHECKING:
+    from edgenet.bundle import Bundle
+    from edgenet.drift.record import DriftReport
+
+FILE = click.Path(path_type=Path, dir_okay=False, writable=True)
+
+
+@click.command(short_help="Measure accuracy and the drift of quantization.")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@data_option("Labelled pictures; its test split, or val where there is none.", required=True)
+@click.option(
+    "--variant",
+    "variants",
+    multiple=True,
+    metavar="VARIANT",
+    help="Evaluate this variant, such as int8.tflite; repeatable.  [default: all that run here]",
+)
+@click.option(
+    "--limit",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Demand this beside the target's limits, or in their place; repeatable. "
+    "A broken limit ends with exit code 3.",
+)
+@click.option(
+    "--max-images",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Draw this many pictures.  [default: all]",
+)
+@click.option("--seed", default=0, show_default=True, help="Seed that they are drawn with.")
+@click.option("--layers", is_flag=True, help="Compare int8 with fp32 layer by layer.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Pictures to work on at the same time.  [default: one a core]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option("--csv", "csv_file", type=FILE, help="Write one row for each variant.")
+@click.option("--html", "html_file", type=FILE, help="Write a page that needs no other file.")
+def command(
+    bundle: Path,
+    data: str,
+    variants: tuple[str, ...],
+    settings: tuple[str, ...],
+    max_images: int | None,
+    seed: int,
+    layers: bool,
+    workers: int | None,
+    as_json: bool,
+    csv_file: Path | None,
+    html_file: Path | None,
+) -> None:
+    """Measure the accuracy of BUNDLE's variants and how far they drift from fp32.
+
+    Every variant answers the same pictures. Differences to fp32 come with a 95 % interval and an
+    exact McNemar test; docs/quantization.md says what each number means.
+
+    Limits are the target's, and --limit's: top1 and agreement are shares of 1, top1_drop,
+    class_drop and confidence_change are percentage points, snr_db and layer_snr_db decibels.
+    """
+    from edgenet.bundle import Bundle
+    from edgenet.dataset import open_dataset
+    from edgenet.drift import limits
+    from edgenet.drift.evaluate import Options, evaluate
+    from edgenet.report import drift
+
+    wanted = limits.parse(settings)
+    for file in (csv_file, html_file):
+        if file is not None and not file.absolute().parent.is_dir():
+            raise UsageError(f"{file} cannot be written; there is no folder {file.parent}")
+    opened = Bundle.open(bundle)
+    demands = {**_of_target(opened), **wanted}
+    options = Options(
+        variants=variants,
+        max_images=max_images,
+        seed=seed,
+        layers=layers or "layer_snr_db" in demands,
+        workers=workers,
+    )
+    with StageProgress() as progress:
+        dataset = open_dataset(data, progress=progress)
+        report = evaluate(opened, dataset, options, progress)
+    report = limits.judge(report, demands)
+    click.echo(_json(report) if as_json else drift.as_text(report))
+    _write(report, csv_file, html_file)
+    if report.violations:
+        raise LimitExceeded("; ".join(violation.message for violation in report.violations))
+
+
+def _of_target(bundle: Bundle) -> dict[str, float]:
+    """The limits of the bundle's target; none, with a warning, where it is not known here."""
+    from edgenet import target
+    from edgenet.drift import limits
+
+    name = bundle.manifest.target
+    if name in target.names():
+        return limits.of_target(target.load(name).limits)
+    click.echo(f"warning: target {name!r} is not known here, nor are its limits", err=True)
+    return {}
+
+
+def _json(report: DriftReport) -> str:
+    import msgspec
+
+    return msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
+
+
+def _write(report: DriftReport, csv_file: Path | None, html_file: Path | None) -> None:
+    from edgenet.profile.record import save
+    from edgenet.report import drift, drift_page
+
+    if csv_file is not None:
+        save(csv_file, drift.as_csv(report).encode())
+    if html_file is not None:
+        save(html_file, drift_page.as_html(report).encode())
+        click.echo(f"wrote {html_file}", err=True)
