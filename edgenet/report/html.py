@@ -87,10 +87,11 @@ def table(
     def line(tag: str, cells: Sequence[object]) -> str:
         return "<tr>" + "".join(cell(tag, *pair) for pair in enumerate(cells)) + "</tr>"
 
-    head = f"<caption>{escape(caption)}</caption>" if caption else ""
+    # Outside the scrolling part, where a phone breaks its lines; so it cannot be a <caption>.
+    head = f'<p class="caption">{escape(caption)}</p>' if caption else ""
     body = "".join(line("td", row) for row in rows)
     return (
-        f'<div class="scroll"><table>{head}<thead>{line("th", headings)}</thead>'
+        f'{head}<div class="scroll"><table><thead>{line("th", headings)}</thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 

@@ -14,7 +14,7 @@ from typing import Literal
 from edgenet.report.html import escape
 
 WIDTH, HEIGHT = 360, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 40, 10, 12, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 40, 10, 20, 34
 SERIES = 6
 
 Points = Sequence[tuple[float, float]]
@@ -116,14 +116,14 @@ def bars(
         body.append(_text(0, top - 3, label, "strong"))
         for colour, length, what in parts:
             width = length * scale
-            tip = escape(f"{what}: {_number(length)} {unit}")
+            tip = escape(f"{what}: {length:#.3g} {unit}")
             body.append(
                 f'<rect class="fill s{colour}" x="{left:.1f}" y="{top}" width="{width:.1f}" '
                 f'height="{thick}"><title>{tip}</title></rect>'
             )
             left += width
         total = sum(length for _, length, _ in parts)
-        body.append(_text(left + 5, top + thick - 3, f"{_number(total)} {unit}", "strong"))
+        body.append(_text(left + 5, top + thick - 3, f"{total:#.3g} {unit}", "strong"))
     return _svg("".join(body), title, height=max(1, len(rows)) * pitch)
 
 
@@ -204,7 +204,7 @@ class _Frame:
             parts.append(_text(x, bottom + 15, _number(value), anchor="middle"))
         parts.append(f'<path class="axis" d="M{_LEFT} {bottom}H{WIDTH - _RIGHT}"/>')
         parts.append(_text((WIDTH + _LEFT) / 2, HEIGHT - 4, axes.x, anchor="middle"))
-        parts.append(_text(0, 8, axes.y))
+        parts.append(_text(0, 9, axes.y))
         return "".join(parts)
 
     def mark(self, value: float, text: str) -> str:
