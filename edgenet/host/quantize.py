@@ -23,6 +23,11 @@ with quiet_exporters():
 
 quantized = torch.ops.quantized_decomposed
 
+_DEQUANTIZE = {
+    quantized.dequantize_per_channel.default,
+    quantized.dequantize_per_tensor.default,
+}
+
 Ranges = Mapping[str, tuple[float, float]]
 
 
@@ -133,6 +138,7 @@ class Calibrator:
         with quiet_exporters():
             graph: GraphModule = convert_pt2e(self.prepared, fold_quantize=False)
         _drop_saturated_relu6(graph)
+        _round_weights(graph)
         _round_biases(graph)
         graph.recompile()
         return graph
@@ -185,6 +191,22 @@ def _drop_saturated_relu6(graph: GraphModule) -> None:
         if found and found[1] == -128 and 255 * found[0] <= 6 * (1 + 1e-6):
             node.replace_all_uses_with(node.args[0])
             graph.graph.erase_node(node)
+
+
+def _round_weights(graph: GraphModule) -> None:
+    """Round each weight to a multiple of its scale.
+
+    The converters divide by the scale, torch multiplies by its inverse; a weight halfway between
+    two codes then becomes one in one format and the other in another.
+    """
+    for node in graph.graph.nodes:
+        source = node.args[0] if node.args else None
+        if node.target not in _DEQUANTIZE or source.args[0].op != "get_attr":
+            continue
+        weight = _attribute(graph, source.args[0].target)
+        arguments = [_attribute(graph, a.target) if isinstance(a, Node) else a for a in source.args]
+        codes = source.target(weight.data, *arguments[1:])
+        weight.data = node.target(codes, *arguments[1:])
 
 
 def _round_biases(graph: GraphModule) -> None:
