@@ -1,8 +1,10 @@
 """A torch graph to ONNX: float, or int8 as quantize/dequantize pairs that ONNX Runtime fuses.
 
 torch's exporter writes weights as float behind a QuantizeLinear, biases as float, and float ends.
-ONNX Runtime fuses a convolution into its integer kernel only when weight and bias are integers
-already, so the int8 graph is rewritten here; not one of its values changes.
+ONNX Runtime fuses a layer into its integer kernel only when weight and bias are integers already
+and input and output have one type, so the int8 graph is rewritten here. Activations become uint8,
+which is code + 128 and no other value: x86 has fast kernels for no other kind, ARM for both, and the
+input is then the pixel itself.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ OPSET = 20
 
 
 def to_onnx(graph: nn.Module, example: Tensor, *, int8: bool) -> bytes:
-    """The serialized model: input ``input`` NHWC, output ``logits``; both int8 when ``int8``."""
+    """The serialized model: input ``input`` NHWC, output ``logits``; both uint8 when ``int8``."""
     with quiet_exporters():
         program = torch.onnx.export(
             graph,
@@ -43,8 +45,9 @@ def to_onnx(graph: nn.Module, example: Tensor, *, int8: bool) -> bytes:
     if int8:
         rewriter = _Rewriter(model)
         rewriter.fold_weights()
+        rewriter.make_activations_unsigned()
         rewriter.quantize_biases()
-        ends = rewriter.expose_int8_ends()
+        ends = rewriter.expose_integer_ends()
         rewriter.prune()
         helper.set_model_props(model, {QUANTIZATION_KEY: msgspec.json.encode(ends).decode()})
     onnx.checker.check_model(model, full_check=True)
@@ -110,7 +113,25 @@ class _Rewriter:
             self.graph.node.insert(list(self.graph.node).index(node), dequantize)
             node.input[2] = name
 
-    def expose_int8_ends(self) -> dict[str, Quantization]:
+    def make_activations_unsigned(self) -> None:
+        """Activations become uint8; every weight gets a zero point of its own.
+
+        ONNX Runtime 1.31 refuses zero points that weights share when it is told to avoid the
+        saturating kernels of x86 without VNNI (session.x64quantprecision).
+        """
+        for node in self.graph.node:
+            if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
+                continue
+            zero_point = self.constants[node.input[2]]
+            if node.input[0] not in self.constants:
+                name, unsigned = f"{node.input[2]}_unsigned", zero_point.astype(np.int16) + 128
+                self._add(name, unsigned.astype(np.uint8))
+            else:
+                name = f"{node.input[0]}_zero_point"
+                self._add(name, zero_point)
+            node.input[2] = name
+
+    def expose_integer_ends(self) -> dict[str, Quantization]:
         """Drop the QuantizeLinear of the input and the DequantizeLinear of the output.
 
         Returns:
@@ -126,7 +147,7 @@ class _Rewriter:
         self._rename(first.output[0], source.name)
         self._rename(last.input[0], result.name)
         for value in (source, result):
-            value.type.tensor_type.elem_type = TensorProto.INT8
+            value.type.tensor_type.elem_type = TensorProto.UINT8
         del self.graph.value_info[:]
         return {source.name: self._quantization(first), result.name: self._quantization(last)}
 
@@ -165,5 +186,7 @@ class _Rewriter:
                         names[index] = new
 
     def _add(self, name: str, value: NDArray[np.generic]) -> None:
+        if name in self.constants:
+            return
         self.constants[name] = value
         self.graph.initializer.append(numpy_helper.from_array(value, name))
