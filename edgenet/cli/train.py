@@ -97,7 +97,7 @@ FREE_TO_CHANGE = {
     help="The run's folder.",
 )
 @click.pass_context
-def command(ctx: click.Context, output: Path, resume: bool, **options: Any) -> None:
+def command(ctx: click.Context, /, output: Path, resume: bool, **options: Any) -> None:
     """Train a MobileNet on labelled pictures; the checkpoint is the output folder.
 
     A killed run goes on with: edgenet train --resume -o DIR

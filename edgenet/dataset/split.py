@@ -151,7 +151,8 @@ class ArraySplit(Split):
         return self._arrays[0]
 
     def rgb(self, index: int) -> Pixels:
-        return self.pixels[index]
+        picture: Pixels = self.pixels[index]
+        return picture
 
     def name(self, index: int) -> str:
         return f"{self.prefix}/{index:05d}"

@@ -107,9 +107,7 @@ def _box_size(count: int, augment: Augment, device: torch.device) -> tuple[Tenso
 
 def _resample(batch: Tensor, matrices: Tensor) -> Tensor:
     grid = functional.affine_grid(matrices, list(batch.shape), align_corners=False)
-    return functional.grid_sample(
-        batch, grid.to(batch.dtype), padding_mode="zeros", align_corners=False
-    )
+    return functional.grid_sample(batch, grid, padding_mode="zeros", align_corners=False)
 
 
 def _recolour(batch: Tensor, strength: float) -> Tensor:
@@ -119,7 +117,8 @@ def _recolour(batch: Tensor, strength: float) -> Tensor:
         _uniform(count, 1 - strength, 1 + strength, device).view(-1, 1, 1, 1) for _ in range(3)
     )
     batch = batch * brightness
-    grey = sum(weight * batch[:, i : i + 1] for i, weight in enumerate(GREY))
+    red, green, blue = torch.split(batch, 1, dim=1)
+    grey = GREY[0] * red + GREY[1] * green + GREY[2] * blue
     mean = grey.mean(dim=(2, 3), keepdim=True)
     batch = mean + ((batch - grey) * saturation + (grey - mean)) * contrast
     return batch.clamp(0, 1)
@@ -150,4 +149,5 @@ def _boxes(batch: Tensor, height: Tensor, width: Tensor) -> Tensor:
 
 
 def _uniform(count: int, low: float, high: float, device: torch.device) -> Tensor:
-    return torch.rand(count, device=device) * (high - low) + low
+    drawn: Tensor = torch.rand(count, device=device) * (high - low) + low
+    return drawn

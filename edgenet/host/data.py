@@ -177,7 +177,7 @@ class Batches:
         return len(self.pictures) // (self.size * self.world)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        indices = self._order().split(self.size)[: len(self)]
+        indices = torch.split(self._order(), self.size)[: len(self)]
         device = self.pictures.pixels.device
         if device.type == "cuda":
             yield from (self._gather(part) for part in indices)

@@ -17,6 +17,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from edgenet.errors import TrainingError
 from edgenet.host import augment, optimizer
 from edgenet.host.data import Batches, Pictures
+from edgenet.host.models import Network
 from edgenet.host.recipe import Recipe
 from edgenet.spec import Preprocess
 
@@ -95,7 +96,7 @@ class Learner(lightning.LightningModule):
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Network,
         recipe: Recipe,
         preprocess: Preprocess,
         *,
@@ -110,7 +111,7 @@ class Learner(lightning.LightningModule):
         self.preprocess = preprocess
         self.pictures = (train, val)
         self.seed = seed
-        self.classes = model.get_submodule("classifier").out_features
+        self.classes = model.classifier.out_features
         self.losses: list[Tensor] = []
         self.tallied: list[Tensor] = []
         self.history: list[dict[str, float]] = []
@@ -205,7 +206,7 @@ class Learner(lightning.LightningModule):
         if self.average is not None:
             step = self.global_step
             decay = min(self.recipe.ema, (1 + step) / (10 + step))
-            get_ema_multi_avg_fn(decay)(*self.pairs, torch.tensor(step))
+            get_ema_multi_avg_fn(decay)(*self.pairs, step)  # type: ignore[no-untyped-call]
 
     def on_train_epoch_end(self) -> None:
         loss = torch.stack(self.losses).mean().item()

@@ -20,18 +20,17 @@ from typing import Any, Literal
 import lightning
 import msgspec
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
-from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from torch import Tensor, nn
+from torch import Tensor
 
 from edgenet import architecture
 from edgenet.dataset import Dataset, Split, hold_out, open_dataset
 from edgenet.errors import CheckpointError, TrainingError, UsageError
 from edgenet.host import checkpoint, data, learner, transfer
 from edgenet.host.callbacks import Best, Observer, Resumable, Telling, weights
-from edgenet.host.models import build
+from edgenet.host.models import Network, build
 from edgenet.host.recipe import Recipe
 from edgenet.spec import ModelSpec, Preprocess
 
@@ -68,11 +67,11 @@ def default_spec(
     if init is not None:
         spec = checkpoint.read_record(init).spec
     else:
-        arch, alpha, side = _FITTING.get(data.partition(":")[0], _OTHERWISE)
+        arch, alpha, imgsz = _FITTING.get(data.partition(":")[0], _OTHERWISE)
         if given.get("arch", arch) != arch:
             architecture.network(given["arch"], alpha=1, classes=2)
-            side = architecture.ARCHITECTURES[given["arch"]].imgsz
-        spec = ModelSpec(arch, alpha, labels, Preprocess(side, side))
+            imgsz = architecture.ARCHITECTURES[given["arch"]].imgsz
+        spec = ModelSpec(arch, alpha, labels, Preprocess(imgsz, imgsz))
     side = given.get("imgsz")
     preprocess = msgspec.structs.replace(
         spec.preprocess,
@@ -265,12 +264,13 @@ def train(
     machine = machine or Machine()
     started = time.perf_counter()
     run = Run(folder)
-    first = rank_zero_only.rank == 0
-    observer = observer if observer and first else Observer()
-    if first and not resume:
-        run.check()
     with _quiet():
-        trainer = _trainer(settings, machine, run, observer)
+        trainer = _trainer(settings, machine, run)
+        first = trainer.is_global_zero
+        observer = observer if observer and first else Observer()
+        trainer.callbacks.append(Telling(observer))  # type: ignore[attr-defined]
+        if first and not resume:
+            run.check()
         torch.manual_seed(settings.seed)
         model = _model(settings, observer)
         dataset = open_dataset(settings.data, split_seed=settings.seed, progress=observer.progress)
@@ -309,10 +309,8 @@ def train(
         return Outcome(record, found, trainer.current_epoch, seconds, _device_name(device))
 
 
-def _trainer(
-    settings: Settings, machine: Machine, run: Run, observer: Observer
-) -> lightning.Trainer:
-    callbacks: list[lightning.Callback] = [Telling(observer), Resumable(run.resume)]
+def _trainer(settings: Settings, machine: Machine, run: Run) -> lightning.Trainer:
+    callbacks: list[lightning.Callback] = [Resumable(run.resume)]
     if settings.patience is not None:
         callbacks += [
             Best(),
@@ -352,7 +350,7 @@ def _logger(name: str, folder: Path) -> Logger | bool:
     return False
 
 
-def _model(settings: Settings, observer: Observer) -> nn.Module:
+def _model(settings: Settings, observer: Observer) -> Network:
     """The network with its first weights, frozen where it is to stay."""
     model = build(settings.spec)
     if settings.init is not None:
