@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgenet.environment import Machine
-from edgenet.profile.record import Profile, Run, Unmeasured
+from edgenet.profile.record import Profile, Run, Unmeasured, run_title
 
 # One of these is what makes int8 arithmetic faster than float32's on its processor.
 _DOT_PRODUCTS = {
@@ -31,12 +31,8 @@ def fastest(profile: Profile) -> Run | None:
 
 
 def title(run: Run | Unmeasured) -> str:
-    """What tells a run from the others of its profile.
-
-    >>> title(Unmeasured("int8.tflite", 2, "", True))
-    'int8.tflite, 2 threads'
-    """
-    return f"{run.variant}, {run.threads} thread{'' if run.threads == 1 else 's'}"
+    """What tells a run from the others of its profile."""
+    return run_title(run.variant, run.threads)
 
 
 def _unmeasured(profile: Profile) -> Iterator[str]:

@@ -18,7 +18,7 @@ import msgspec
 from edgenet import __version__
 from edgenet.bundle import MANIFEST, Bundle
 from edgenet.environment import Probe, Recorder, State, throttling
-from edgenet.profile.record import SCHEMA, Profile, Run, Settings, Unmeasured
+from edgenet.profile.record import SCHEMA, Profile, Run, Settings, Unmeasured, run_title
 from edgenet.profile.statistics import summarize
 from edgenet.profile.worker import Answer, Request
 from edgenet.spec import Variant
@@ -35,7 +35,7 @@ def measure(  # noqa: PLR0913  (what to measure, how, and whom to tell)
     settings: Settings,
     command: str,
     probe: Probe | None = None,
-    progress: Callable[[Variant, int], None] = lambda variant, threads: None,
+    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> Profile:
     """Measure a bundle on this machine.
 
@@ -48,7 +48,7 @@ def measure(  # noqa: PLR0913  (what to measure, how, and whom to tell)
         settings: how long, and on what.
         command: what was typed, for the record.
         probe: reads the machine; this one's by default.
-        progress: called before each run with its variant and thread count.
+        progress: told what is measured, and how much of it is done: 0 of 1, then 1 of 1.
     """
     probe = probe or Probe()
     measured_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -56,8 +56,10 @@ def measure(  # noqa: PLR0913  (what to measure, how, and whom to tell)
     found = []
     for variant in variants:
         for count in threads:
-            progress(variant, count)
+            what = f"measuring {run_title(variant, count)}"
+            progress(what, 0, 1)
             found.append(_run(bundle, variant, count, settings, probe))
+            progress(what, 1, 1)
     spec = bundle.spec
     return Profile(
         kind="profile",

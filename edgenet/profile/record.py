@@ -193,6 +193,15 @@ class _Header(msgspec.Struct):
     schema: int = 0
 
 
+def run_title(variant: str, threads: int) -> str:
+    """What tells a run from the others of its profile.
+
+    >>> run_title("int8.tflite", 2)
+    'int8.tflite, 2 threads'
+    """
+    return f"{variant}, {threads} thread{'' if threads == 1 else 's'}"
+
+
 def encode(profile: Profile) -> bytes:
     """The record as JSON."""
     return msgspec.json.encode(profile) + b"\n"
