@@ -16,7 +16,8 @@ from edgenet.cli.progress import StageProgress
 from edgenet.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgenet.host.train import Outcome, Settings
+    from edgenet.host.settings import Settings
+    from edgenet.host.train import Outcome
 
 # A run may go on on another machine; everything else is part of what it computes
 FREE_TO_CHANGE = {
@@ -105,7 +106,8 @@ def command(ctx: click.Context, /, output: Path, resume: bool, **options: Any) -
     with StageProgress() as progress:
         progress("loading torch", 0, 1)
         from edgenet.cli.training import Terminal
-        from edgenet.host.train import Machine, Run, train
+        from edgenet.host.run import Run
+        from edgenet.host.train import Machine, train
 
         progress("loading torch", 1, 1)
         if resume:
@@ -146,7 +148,7 @@ def _settings(options: dict[str, Any], progress: StageProgress) -> Settings:
     """The run that the options describe; what they leave open, the data decides."""
     from edgenet.dataset import open_dataset
     from edgenet.host import recipe as recipes
-    from edgenet.host.train import Settings, default_recipe, default_spec
+    from edgenet.host.settings import Settings, default_recipe, default_spec
 
     data = options["data"]
     if data is None:

@@ -145,9 +145,9 @@ def _boxes(batch: Tensor, height: Tensor, width: Tensor) -> Tensor:
     y, x = torch.rand(2, count, 1, device=device)
     in_rows = (rows - y).abs() < height.view(-1, 1) / 2
     in_columns = (columns - x).abs() < width.view(-1, 1) / 2
-    return (in_rows.unsqueeze(2) & in_columns.unsqueeze(1)).unsqueeze(1)
+    inside: Tensor = in_rows.unsqueeze(2) & in_columns.unsqueeze(1)
+    return inside.unsqueeze(1)
 
 
 def _uniform(count: int, low: float, high: float, device: torch.device) -> Tensor:
-    drawn: Tensor = torch.rand(count, device=device) * (high - low) + low
-    return drawn
+    return torch.rand(count, device=device) * (high - low) + low

@@ -1,8 +1,4 @@
-"""A training run from data to checkpoint, which can be killed at any moment and go on.
-
-A run's folder holds the checkpoint, and in ``training/`` the settings (``run.json``), the logs, and
-while it runs what resuming needs.
-"""
+"""A training run from data to checkpoint, which can be killed at any moment and go on."""
 
 from __future__ import annotations
 
@@ -12,10 +8,10 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import lightning
 import msgspec
@@ -25,95 +21,16 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor
 
-from edgenet import architecture
 from edgenet.dataset import Dataset, Split, hold_out, open_dataset
 from edgenet.errors import CheckpointError, TrainingError, UsageError
 from edgenet.host import checkpoint, data, learner, transfer
 from edgenet.host.callbacks import Best, Observer, Resumable, Telling, weights
 from edgenet.host.models import Network, build
-from edgenet.host.recipe import Recipe
-from edgenet.spec import ModelSpec, Preprocess
+from edgenet.host.run import Run
+from edgenet.host.settings import Settings
 
 VALIDATION_SHARE = 0.1
 PACKAGES = ("edgenet", "torch", "lightning", "numpy", "opencv-python-headless")
-
-
-# What suits the data where the user says nothing: architecture, alpha, side of the input in pixels
-_FITTING = {"digits": ("mobilenet_v1", 0.25, 32), "cifar10": ("mobilenet_v1_cifar", 1.0, 32)}
-_OTHERWISE = ("mobilenet_v1", 0.5, 128)
-
-
-def default_recipe(data: str) -> str:
-    """The recipe for a data set where the user names none."""
-    return "quick" if data == "digits" else "modern"
-
-
-def default_spec(
-    data: str, labels: tuple[str, ...], *, init: Path | None, wanted: dict[str, Any]
-) -> ModelSpec:
-    """The network to train.
-
-    Args:
-        data: the data set, as ``open_dataset`` takes it.
-        labels: its classes.
-        init: a checkpoint that gives what is not wanted otherwise.
-        wanted: ``arch``, ``alpha``, ``imgsz`` and ``resize``, each None to leave it open.
-
-    Raises:
-        UsageError: there is no such network.
-        CheckpointError: ``init`` cannot be read.
-    """
-    given = {name: value for name, value in wanted.items() if value is not None}
-    if init is not None:
-        spec = checkpoint.read_record(init).spec
-    else:
-        arch, alpha, imgsz = _FITTING.get(data.partition(":")[0], _OTHERWISE)
-        if given.get("arch", arch) != arch:
-            architecture.network(given["arch"], alpha=1, classes=2)
-            imgsz = architecture.ARCHITECTURES[given["arch"]].imgsz
-        spec = ModelSpec(arch, alpha, labels, Preprocess(imgsz, imgsz))
-    side = given.get("imgsz")
-    preprocess = msgspec.structs.replace(
-        spec.preprocess,
-        height=side or spec.preprocess.height,
-        width=side or spec.preprocess.width,
-        resize=given.get("resize", spec.preprocess.resize),
-    )
-    spec = msgspec.structs.replace(
-        spec,
-        arch=given.get("arch", spec.arch),
-        alpha=given.get("alpha", spec.alpha),
-        labels=labels,
-        preprocess=preprocess,
-    )
-    architecture.network(spec.arch, alpha=spec.alpha, classes=len(labels))
-    return spec
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What decides a run's result, kept with it so that it can go on.
-
-    Attributes:
-        data: the data set, as ``open_dataset`` takes it.
-        spec: the network to train.
-        recipe: how it learns.
-        seed: of the split, the first weights, the order of the pictures and their variation.
-        init: a checkpoint whose weights are the first weights.
-        freeze: ``features``, or how many blocks after the stem keep their weights.
-        patience: stop after this many validations without a better top-1, and keep the best.
-        precision: of the arithmetic while training, as Lightning names it.
-        float16: store the weights in half the space.
-    """
-
-    data: str
-    spec: ModelSpec
-    recipe: Recipe
-    seed: int = 0
-    init: str | None = None
-    freeze: str | None = None
-    patience: int | None = None
-    precision: Literal["32", "bf16-mixed", "16-mixed"] = "32"
-    float16: bool = False
 
 
 @dataclass(frozen=True)
@@ -152,85 +69,6 @@ class Outcome:
     epochs: int
     seconds: float
     device: str
-
-
-@dataclass
-class Run:
-    """The folder of a run."""
-
-    folder: Path
-    private: Path = field(init=False)
-    settings: Path = field(init=False)
-    resume: Path = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.private = self.folder / "training"
-        self.settings = self.private / "run.json"
-        self.resume = self.private / "resume.ckpt"
-
-    @property
-    def finished(self) -> bool:
-        return (self.folder / checkpoint.RECORD).is_file()
-
-    def check(self) -> None:
-        """Refuses a folder that something else lives in.
-
-        Raises:
-            UsageError: something is there already.
-        """
-        if self.settings.is_file() and not self.finished:
-            raise UsageError(
-                f"{self.folder} holds an unfinished run; continue it with --resume, "
-                "or choose another folder"
-            )
-        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise UsageError(f"{self.folder} is not empty; choose another folder")
-
-    def begin(self, settings: Settings) -> None:
-        """Claims the folder: from here on the run can be resumed.
-
-        Raises:
-            UsageError: the disk refuses.
-        """
-        try:
-            self.private.mkdir(parents=True, exist_ok=True)
-            partial = self.settings.with_suffix(".partial")
-            partial.write_bytes(msgspec.json.format(msgspec.json.encode(settings), indent=2))
-            partial.replace(self.settings)
-        except OSError as error:
-            raise UsageError(f"cannot write to {self.folder}: {error.strerror}") from error
-
-    def recall(self) -> Settings:
-        """The settings of the run that is to go on.
-
-        Raises:
-            UsageError: there is no run, or it is finished.
-            CheckpointError: its settings cannot be read.
-        """
-        if self.finished:
-            raise UsageError(f"{self.folder} is finished; there is nothing to resume")
-        if not self.settings.is_file():
-            raise UsageError(f"{self.folder} holds no run to resume; start one without --resume")
-        try:
-            return msgspec.json.decode(self.settings.read_bytes(), type=Settings)
-        except (OSError, msgspec.DecodeError) as error:
-            raise CheckpointError(f"{self.settings} is malformed: {error}") from error
-
-    def state(self) -> Path | None:
-        """Lightning's state, if the run got that far and the file holds nothing but data.
-
-        Raises:
-            CheckpointError: the file is damaged, or holds what plain weights do not.
-        """
-        if not self.resume.is_file():
-            return None
-        try:
-            torch.load(self.resume, map_location="cpu", weights_only=True)
-        except Exception as error:  # a damaged pickle may raise anything
-            raise CheckpointError(
-                f"{self.resume} cannot be read safely; delete it to start the run anew"
-            ) from error
-        return self.resume
 
 
 def train(
@@ -335,10 +173,7 @@ def _trainer(settings: Settings, machine: Machine, run: Run) -> lightning.Traine
             benchmark=True,
             default_root_dir=run.private,
         )
-    except (
-        ValueError,
-        RuntimeError,
-    ) as error:  # what Lightning raises for a device that is not there
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
         raise UsageError(f"cannot train on this device: {error}") from error
 
 
