@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import shutil
 import sys
 import zlib
@@ -138,7 +139,7 @@ class Target:
             options: what the runner takes, such as ``variant`` and ``threads``.
 
         Raises:
-            TargetError: runner.py is missing or does not define ``runner``.
+            TargetError: runner.py is missing, does not define ``runner``, or takes no such option.
         """
         module = self._module()
         make = getattr(module, "runner", None)
@@ -146,6 +147,10 @@ class Target:
             raise TargetError(
                 f"{self.folder}/runner.py defines no function runner(target, bundle, **options)"
             )
+        try:
+            inspect.signature(make).bind(self, bundle, **options)
+        except TypeError as error:
+            raise TargetError(f"{self.name}'s runner cannot be opened: {error}") from error
         return cast("Runner", make(self, bundle, **options))
 
     def _module(self) -> ModuleType:

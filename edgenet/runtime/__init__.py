@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from edgenet.bundle import Rounding
 from edgenet.errors import EngineError, MissingPackage
-from edgenet.runner import Array, Backend
+from edgenet.runner import Array, Backend, Session
 from edgenet.runtime import litert, onnx
-from edgenet.runtime.litert import LiteRT
+from edgenet.runtime.litert import LiteRT, LiteRTSession, Resolver
 from edgenet.runtime.onnx import OnnxRuntime
 from edgenet.spec import TensorSpec, Variant
 
@@ -16,9 +17,14 @@ _ENGINES = {LiteRT.name: litert.engine, OnnxRuntime.name: onnx.engine}
 NAMES = tuple(_ENGINES)
 
 
-def backend_for(variant: Variant) -> Backend:
-    """The engine that opens a variant's file; that it is installed shows when it opens one."""
-    return LiteRT() if variant.endswith(".tflite") else OnnxRuntime()
+def backend_for(variant: Variant, *, resolver: Resolver = "auto") -> Backend:
+    """The engine that opens a variant's file; that it is installed shows when it opens one.
+
+    Args:
+        variant: of a bundle.
+        resolver: the kernels of LiteRT; other engines have one set.
+    """
+    return LiteRT(resolver) if variant.endswith(".tflite") else OnnxRuntime()
 
 
 def check(variant: Variant) -> str:
@@ -40,6 +46,17 @@ def available() -> dict[str, str]:
         except (EngineError, MissingPackage) as error:
             found[name] = str(error)
     return found
+
+
+def rounding(session: Session) -> Rounding:
+    """The family of int8 arithmetic that a session's engine belongs to.
+
+    XNNPACK and ONNX Runtime scale int32 sums in float32 and round half to even; TensorFlow Lite's
+    own kernels scale them in integers and round twice.
+    """
+    if isinstance(session, LiteRTSession) and not session.delegated:
+        return "gemmlowp-double"
+    return "float32-half-even"
 
 
 def dequantize(values: Array, tensor: TensorSpec) -> NDArray[np.float32]:

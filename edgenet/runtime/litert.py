@@ -125,6 +125,11 @@ class LiteRTSession:
             if detail["name"] and np.dtype(detail["dtype"]).name in _DTYPES
         }
 
+    @property
+    def delegated(self) -> bool:
+        """Whether XNNPACK runs the model, or at least a part of it."""
+        return any(detail["op_name"] == "DELEGATE" for detail in self._operator_details())
+
     def operators(self) -> tuple[Operator, ...]:
         """The model's own operators, in the order of execution."""
         return tuple(
@@ -133,9 +138,15 @@ class LiteRTSession:
                 tuple(int(i) for i in detail["inputs"]),
                 tuple(int(i) for i in detail["outputs"]),
             )
-            for detail in self._interpreter._get_ops_details()  # the only way from Python
+            for detail in self._operator_details()
             if detail["op_name"] != "DELEGATE"
         )
+
+    def _operator_details(self) -> list[dict[str, Any]]:
+        details: list[dict[str, Any]] = (
+            self._interpreter._get_ops_details()
+        )  # there is no other way
+        return details
 
 
 @cache

@@ -91,3 +91,10 @@ class Classifier:
     def _dequantize(self, outputs: list[Array]) -> NDArray[np.float32]:
         logits: NDArray[np.float32] = runtime.dequantize(outputs[0], self.output)[0]
         return logits
+
+
+def probabilities(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Softmax of the last axis, exp(x) / sum(exp(x)), in float64."""
+    shifted = np.exp(np.asarray(logits, np.float64) - np.max(logits, axis=-1, keepdims=True))
+    result: NDArray[np.float64] = shifted / shifted.sum(axis=-1, keepdims=True)
+    return result

@@ -1,0 +1,47 @@
+"""``edgenet targets``: the devices that edgenet exports for."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from edgenet.target import Target
+
+
+@click.command(short_help="List the devices that edgenet exports for.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+def command(as_json: bool) -> None:
+    """List the targets that ship with edgenet, and what this machine lacks to run as one.
+
+    A target is a folder; --target takes the path of one of your own too.
+    """
+    from edgenet import target
+    from edgenet.report.text import table
+
+    found = [target.load(name) for name in target.names()]
+    if as_json:
+        records = [
+            {
+                "name": t.name,
+                "title": t.title,
+                "backends": t.backends,
+                "variants": t.variants,
+                "limits": t.limits,
+                "missing": t.missing(),
+            }
+            for t in found
+        ]
+        click.echo(json.dumps(records, indent=2))
+        return
+    rows = [[t.name, t.title, ", ".join(t.variants), _runs_here(t)] for t in found]
+    click.echo(table(["target", "device", "models", "runs here"], rows, texts=4))
+
+
+def _runs_here(target: Target) -> str:
+    missing = [name.replace("|", " or ") for name in target.missing()]
+    if not missing:
+        return "yes"
+    return f"needs {', '.join(missing)}: pip install 'edgenet[{target.description.requires.extra}]'"
