@@ -12,6 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node
+
 from edgenet.errors import CheckpointError, ExportError
 from edgenet.host.quantizer import AVERAGES, RELU6, WEIGHTED, InputQuantization, Int8Quantizer
 from edgenet.host.quiet import quiet_exporters
@@ -200,8 +201,10 @@ def _round_weights(graph: GraphModule) -> None:
     two codes then becomes one in one format and the other in another.
     """
     for node in graph.graph.nodes:
-        source = node.args[0] if node.args else None
-        if node.target not in _DEQUANTIZE or source.args[0].op != "get_attr":
+        if node.target not in _DEQUANTIZE:
+            continue
+        source: Any = node.args[0]
+        if source.args[0].op != "get_attr":
             continue
         weight = _attribute(graph, source.args[0].target)
         arguments = [_attribute(graph, a.target) if isinstance(a, Node) else a for a in source.args]

@@ -3,8 +3,8 @@
 torch's exporter writes weights as float behind a QuantizeLinear, biases as float, and float ends.
 ONNX Runtime fuses a layer into its integer kernel only when weight and bias are integers already
 and input and output have one type, so the int8 graph is rewritten here. Activations become uint8,
-which is code + 128 and no other value: x86 has fast kernels for no other kind, ARM for both, and the
-input is then the pixel itself.
+which is code + 128 and no other value: x86 has fast kernels for no other kind, and
+the input is then the pixel itself.
 """
 
 from __future__ import annotations
