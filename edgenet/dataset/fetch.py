@@ -49,7 +49,9 @@ def fetch(url: str, destination: Path, *, sha256: str, progress: Progress | None
             )
         partial.replace(destination)
     except (urllib.error.URLError, TimeoutError, OSError) as error:
-        reason = getattr(error, "reason", None) or error
+        reason = (
+            error if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", error)
+        )
         raise DataError(
             f"cannot download {url} to {destination.parent}: {reason}; "
             "fetch it by other means and name the file"
