@@ -49,9 +49,10 @@ def fetch(url: str, destination: Path, *, sha256: str, progress: Progress | None
             )
         partial.replace(destination)
     except (urllib.error.URLError, TimeoutError, OSError) as error:
-        reason = (
-            error if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", error)
-        )
+        reason: object = getattr(error, "reason", error)
+        if isinstance(error, urllib.error.HTTPError):
+            reason = f"{error.code} {error.reason}"
+            error.close()
         raise DataError(
             f"cannot download {url} to {destination.parent}: {reason}; "
             "fetch it by other means and name the file"
