@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 _NAME_WIDTH = 40
 
 
+class VariantName(click.Choice[str]):
+    """A variant, with the nearest one named where there is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value not in VARIANTS:
+            self.fail(unknown("variant", str(value), VARIANTS), param, ctx)
+        return str(value)
+
+
 @click.command(short_help="Classify pictures.")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("more", nargs=-1, metavar="")
@@ -33,7 +42,7 @@ _NAME_WIDTH = 40
     help="A picture, a folder, a quoted glob, a video file, or - for standard input.",
 )
 @click.option(
-    "--variant", type=click.Choice(VARIANTS), help="Model to run.  [default: the target's]"
+    "--variant", type=VariantName(VARIANTS), help="Model to run.  [default: the target's]"
 )
 @click.option(
     "--top-k",
@@ -107,7 +116,7 @@ def command(
             click.echo(show(prediction, opened.labels, _top(prediction, top_k, threshold)))
             times.append(prediction.stage_ms)
     if not times:
-        raise DataError(f"none of the {len(skipped)} pictures could be read")
+        raise DataError(f"no picture could be classified; skipped {len(skipped)}")
     if not as_json:
         click.echo(_summary(times, variant, len(skipped)), err=True)
 

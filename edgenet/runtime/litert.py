@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -72,7 +73,8 @@ class LiteRT:
         module, package = engine()
         resolver = module.OpResolverType[_OP_RESOLVER_TYPE[self.resolver]]
         try:
-            with quiet():
+            with quiet(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that preserving tensors takes memory
                 interpreter = module.Interpreter(
                     model_path=str(model),
                     num_threads=threads,

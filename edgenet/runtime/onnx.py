@@ -68,14 +68,15 @@ class OnnxRuntime:
         except _failures(module) as error:
             reason = " ".join(str(error).split()).rpartition("failed:")[2]
             raise EngineError(f"{model}: {package} cannot run it ({reason})") from error
-        return OnnxSession(session)
+        return OnnxSession(session, module.capi.onnxruntime_pybind11_state.InvalidArgument)
 
 
 class OnnxSession:
     """One model that ONNX Runtime has loaded."""
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Any, invalid: type[Exception]) -> None:
         self._session = session
+        self._invalid = invalid
         found = session.get_modelmeta().custom_metadata_map.get(QUANTIZATION_KEY, "{}")
         quantization = msgspec.json.decode(found, type=dict[str, Quantization])
         self.inputs = tuple(_tensor_spec(end, quantization) for end in session.get_inputs())
@@ -86,9 +87,13 @@ class OnnxSession:
         """Run the model on one array for each input.
 
         Raises:
-            ValueError: the number of arrays is not the number of inputs.
+            ValueError: an array's shape or type is not the input's.
         """
-        outputs: list[Array] = self._session.run(None, dict(zip(self._names, inputs, strict=True)))
+        feed = dict(zip(self._names, inputs, strict=True))
+        try:
+            outputs: list[Array] = self._session.run(None, feed)
+        except self._invalid as error:
+            raise ValueError(" ".join(str(error).split())) from error
         return outputs
 
 
