@@ -59,9 +59,10 @@ def parse(command: click.Command, words: list[str], context: click.Context) -> N
     assert rest == [], f"too many arguments: {rest}"
     for parameter in command.params:
         value = values.get(parameter.name)
-        if not isinstance(parameter.type, click.Path | click.File) and value is not None:
+        given = isinstance(value, str | bool | list | tuple) and value != ()
+        assert given or not parameter.required, f"{parameter.name} is missing"
+        if given and not isinstance(parameter.type, click.Path | click.File):
             parameter.type_cast_value(context, value)
-        assert not (parameter.required and value in (None, ())), f"{parameter.name} is missing"
 
 
 @pytest.mark.parametrize("words", of("edgenet"))

@@ -1,4 +1,4 @@
-"""edgenet as a device has it: the wheel, numpy, click and msgspec, and nothing else."""
+"""edgenet as a device has it: the wheel and the four packages that it always needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from edgenet import __version__, bundle
 from edgenet.spec import ModelSpec, Preprocess, TensorSpec
 
 ROOT = Path(__file__).parent.parent
-LIGHT = ("numpy", "click", "msgspec")
+LIGHT = ("numpy", "click", "msgspec", "packaging")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "build")
 
 
@@ -116,7 +116,7 @@ def test_the_wheel_holds_every_file_of_the_tree(wheel: Path) -> None:
     assert "edgenet/targets/rpi/target.toml" in held
 
 
-def test_the_wheel_needs_three_packages_and_carries_its_licence(wheel: Path) -> None:
+def test_the_wheel_needs_four_packages_and_carries_its_licence(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         info = f"edgenet-{__version__}.dist-info"
         said = archive.read(f"{info}/METADATA").decode()
@@ -139,7 +139,6 @@ def test_torch_is_not_there(device: Device) -> None:
         (["--help"], "quantize"),
         (["targets"], "rpi"),
         (["info", "mobilenet_v1"], "568,740,352"),
-        (["doctor"], "numpy"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
@@ -150,6 +149,14 @@ def test_commands_that_need_nothing_more_run(
     assert run.returncode == 0, run.stderr
     assert words in run.stdout
     assert "Traceback" not in run.stderr
+
+
+def test_doctor_says_what_is_missing_and_ends_with_1(device: Device) -> None:
+    run = device("edgenet", "doctor")
+    assert run.returncode == 1
+    assert f"numpy {metadata.version('numpy')}" in run.stdout
+    assert "pip install 'edgenet[" in run.stdout
+    assert "" == run.stderr
 
 
 @pytest.mark.parametrize(
