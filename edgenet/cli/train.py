@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -103,7 +105,8 @@ def command(ctx: click.Context, /, output: Path, resume: bool, **options: Any) -
 
     A killed run goes on with: edgenet train --resume -o DIR
     """
-    with StageProgress() as progress:
+    first = os.environ.get("LOCAL_RANK", "0") == "0"
+    with StageProgress(None if first else io.StringIO()) as progress:
         progress("loading torch", 0, 1)
         from edgenet.cli.training import Terminal
         from edgenet.host.run import Run
@@ -130,7 +133,7 @@ def command(ctx: click.Context, /, output: Path, resume: bool, **options: Any) -
         )
     if outcome is None:  # another process of this run reports
         return
-    click.echo(_json(outcome) if options["as_json"] else _summary(output, outcome))
+    click.echo(_json(outcome) if options["as_json"] else _summary(output, settings.data, outcome))
 
 
 def _refuse_changes(ctx: click.Context) -> None:
@@ -200,7 +203,7 @@ def _command() -> str:
     return shlex.join(words)
 
 
-def _summary(output: Path, outcome: Outcome) -> str:
+def _summary(output: Path, data: str, outcome: Outcome) -> str:
     from edgenet.drift.significance import wilson
 
     spec, found = outcome.checkpoint.spec, outcome.score
@@ -216,6 +219,6 @@ def _summary(output: Path, outcome: Outcome) -> str:
             f"  {outcome.epochs} epochs in {outcome.seconds:.0f} s on {outcome.device}, "
             f"weights of the {outcome.checkpoint.data['kept']} epoch",
             "Next:",
-            f"  edgenet export --target pc --model {output} --data DIR",
+            f"  edgenet export --target pc --model {output} --data {data}",
         )
     )

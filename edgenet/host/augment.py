@@ -30,7 +30,7 @@ def vary(batch: Tensor, augment: Augment) -> Tensor:
         Pictures of the same shape and range.
     """
     if augment.crop != "none" or augment.flip or augment.rotate:
-        batch = _resample(batch, _affine(batch, augment))
+        batch = _resample(batch, _affine(batch, augment), augment.crop)
     if augment.color:
         batch = _recolour(batch, augment.color)
     if augment.erase:
@@ -105,9 +105,11 @@ def _box_size(count: int, augment: Augment, device: torch.device) -> tuple[Tenso
     return (area / ratio).sqrt().clamp(max=1), (area * ratio).sqrt().clamp(max=1)
 
 
-def _resample(batch: Tensor, matrices: Tensor) -> Tensor:
+def _resample(batch: Tensor, matrices: Tensor, crop: str) -> Tensor:
+    # with zeros an enlarged box at the picture's edge would get a dark rim
+    padding = "zeros" if crop == "pad" else "border"
     grid = functional.affine_grid(matrices, list(batch.shape), align_corners=False)
-    return functional.grid_sample(batch, grid, padding_mode="zeros", align_corners=False)
+    return functional.grid_sample(batch, grid, padding_mode=padding, align_corners=False)
 
 
 def _recolour(batch: Tensor, strength: float) -> Tensor:

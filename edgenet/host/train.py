@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import platform
+import signal
 import time
 import warnings
 from collections.abc import Iterator
@@ -128,9 +129,7 @@ def train(
             run.begin(settings)
         if resume:
             observer.stage("going on" if state else "starting anew: nothing was kept yet")
-        trainer.fit(module, ckpt_path=state, weights_only=True)
-        if trainer.interrupted:
-            raise TrainingError(f"interrupted; continue with: edgenet train --resume -o {folder}")
+        _fit(trainer, module, state, folder)
         if not trainer.is_global_zero:
             return None
         device = trainer.strategy.root_device
@@ -177,11 +176,24 @@ def _trainer(settings: Settings, machine: Machine, run: Run) -> lightning.Traine
         raise UsageError(f"cannot train on this device: {error}") from error
 
 
+def _fit(
+    trainer: lightning.Trainer, module: learner.Learner, state: Path | None, folder: Path
+) -> None:
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(module, ckpt_path=state, weights_only=True)
+    except SystemExit:  # Lightning's answer to Ctrl-C, after which it leaves the key dead
+        signal.signal(signal.SIGINT, on_interrupt)
+        raise TrainingError(
+            f"interrupted; continue with: edgenet train --resume -o {folder}"
+        ) from None
+
+
 def _logger(name: str, folder: Path) -> Logger | bool:
     if name == "tensorboard":
-        return TensorBoardLogger(folder, name="", version="")
+        return TensorBoardLogger(folder, name="logs")
     if name == "csv":
-        return CSVLogger(folder, name="", version="")
+        return CSVLogger(folder, name="logs", flush_logs_every_n_steps=1)
     return False
 
 
