@@ -203,7 +203,7 @@ def _read(folder: Traversable) -> Description:
         raise TargetError(f"{folder} has no {_FILE}, so it is not a target")
     try:
         description = msgspec.toml.decode(path.read_bytes(), type=Description)
-    except (msgspec.DecodeError, OSError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
         raise TargetError(f"{path}: {str(error)[:1].lower()}{str(error)[1:]}") from error
     if description.name != folder.name:
         raise TargetError(f"{path}: name is {description.name!r}, the folder's is {folder.name!r}")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edgenet import image
 from edgenet.errors import DataError, MissingPackage
-from edgenet.spec import Preprocess
+from edgenet.spec import Preprocess, TensorSpec
 
 GOLDEN = Path(__file__).parent / "golden"
 cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
@@ -279,3 +279,73 @@ def test_mean_and_std_are_per_channel():
     np.testing.assert_allclose(
         np.broadcast_to(expected, (24, 32, 3)), image.normalize(pixels, preprocess), atol=1e-6
     )
+
+
+# the model's input
+
+
+def tensor(dtype="int8", scale=1 / 255, zero_point=-128):
+    scale = float(np.float32(scale))
+    return TensorSpec("input", (1, 24, 32, 3), dtype, (scale,), (zero_point,))
+
+
+@pytest.fixture
+def no_float_picture(monkeypatch):
+    def refuse(pixels, preprocess):
+        raise AssertionError("a float picture was made")
+
+    monkeypatch.setattr(image, "normalize", refuse)
+
+
+def test_int8_input_is_the_pixel_minus_128(no_float_picture):
+    pixels = picture()
+    made = image.as_tensor(pixels, Preprocess(24, 32), tensor())
+    assert (made.shape, made.dtype) == ((1, 24, 32, 3), np.int8)
+    np.testing.assert_array_equal(pixels.astype(int) - 128, made[0])
+
+
+def test_int8_input_is_one_subtraction(no_float_picture, monkeypatch):
+    calls = []
+    subtract = np.subtract
+    monkeypatch.setattr(image.np, "subtract", lambda *a: calls.append(a) or subtract(*a))
+    image.as_tensor(picture(), Preprocess(24, 32), tensor())
+    ((pixels, shift),) = calls
+    assert (pixels.dtype, shift.dtype, shift) == (np.uint8, np.uint8, 128)
+
+
+def test_uint8_input_with_the_same_scale_is_the_pixel(no_float_picture):
+    pixels = picture()
+    made = image.as_tensor(pixels, Preprocess(24, 32), tensor("uint8", zero_point=0))
+    assert made.dtype == np.uint8
+    np.testing.assert_array_equal(pixels, made[0])
+
+
+@given(
+    mean=st.tuples(*[st.floats(0, 1)] * 3),
+    std=st.tuples(*[st.floats(0.05, 1)] * 3),
+    scale=st.floats(0.002, 0.05),
+    zero_point=st.integers(-128, 127),
+)
+def test_any_int8_input_is_the_rounded_real_value(mean, std, scale, zero_point):
+    levels = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(8, 32, 3)
+    preprocess = Preprocess(8, 32, mean=mean, std=std)
+    made = image.as_tensor(levels, preprocess, tensor("int8", scale, zero_point))[0]
+    assert made.dtype == np.int8
+    real = (levels / 255 - np.array(mean)) / np.array(std) / float(np.float32(scale)) + zero_point
+    clipped = np.clip(real, -128, 127)
+    assert np.max(np.abs(made - clipped)) <= 0.5 + 1e-9
+
+
+def test_float_input_is_normalized():
+    pixels, preprocess = picture(), Preprocess(24, 32, mean=(0.5,) * 3, std=(0.5,) * 3)
+    made = image.as_tensor(pixels, preprocess, TensorSpec("input", (1, 24, 32, 3), "float32"))
+    assert (made.shape, made.dtype) == ((1, 24, 32, 3), np.float32)
+    np.testing.assert_array_equal(image.normalize(pixels, preprocess), made[0])
+
+
+@pytest.mark.parametrize(
+    "bad", [TensorSpec("x", (1,), "int16", (1.0,), (0,)), TensorSpec("x", (1,), "int8")]
+)
+def test_input_of_another_type_or_without_scale_is_refused(bad):
+    with pytest.raises(ValueError, match=r"input 'x' is int(8|16) with scale"):
+        image.as_tensor(picture(), Preprocess(24, 32), bad)

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgenet import image
+from edgenet.bundle import Bundle
+from edgenet.errors import BundleError
+from edgenet.runner import Frame
+from edgenet.runtime.litert import LiteRT
+from edgenet.spec import VARIANTS
+from edgenet.stream.classify import Classifier, probabilities
+from edgenet.stream.runner import InProcess
+
+for engine in ("ai_edge_litert", "onnxruntime", "cv2"):
+    pytest.importorskip(engine, reason=f"{engine} is not installed")
+
+TINY = Bundle.open(Path(__file__).parent / "golden" / "tiny")
+GOLDEN = TINY.golden()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_frames_are_classified_as_the_golden_outputs_say(variant):
+    classifier = Classifier.open(TINY, variant)
+    (tensor,) = TINY.record(variant).outputs
+    for index, (rgb, raw) in enumerate(zip(GOLDEN.frames, GOLDEN.outputs[variant], strict=True)):
+        prediction = classifier(Frame(index, 0.0, rgb, name="n"))
+        if tensor.dtype == "int8":
+            expected = tensor.scale[0] * (raw.astype(float) - tensor.zero_point[0])
+        else:
+            expected = raw
+        np.testing.assert_allclose(prediction.logits, expected, rtol=1e-5, atol=1e-5)
+        assert prediction.logits.dtype == np.float32
+        assert (prediction.frame, prediction.name, np.argmax(prediction.logits)) == (
+            index,
+            "n",
+            index,
+        )
+
+
+def test_stages_are_timed_apart():
+    prediction = Classifier.open(TINY, "int8.tflite")(Frame(0, 0.0, GOLDEN.frames[0]))
+    assert list(prediction.stage_ms) == ["preprocess", "invoke", "postprocess"]
+    assert min(prediction.stage_ms.values()) > 0
+
+
+def test_preparing_and_running_can_be_called_apart():
+    classifier = Classifier.open(TINY, "int8.tflite")
+    prepared = classifier.prepare(GOLDEN.frames[1])
+    np.testing.assert_array_equal(GOLDEN.inputs[1].astype(int) - 128, prepared[0])
+    whole = classifier(Frame(0, 0.0, GOLDEN.frames[1])).logits
+    np.testing.assert_array_equal(whole, classifier.logits(prepared))
+
+
+def test_int8_frame_is_never_a_float_picture(monkeypatch):
+    def refuse(pixels, preprocess):
+        raise AssertionError("a float picture was made")
+
+    monkeypatch.setattr(image, "normalize", refuse)
+    assert Classifier.open(TINY, "int8.tflite")(Frame(0, 0.0, GOLDEN.frames[0])).frame == 0
+    with pytest.raises(AssertionError, match="a float picture was made"):
+        Classifier.open(TINY, "fp32.tflite")(Frame(0, 0.0, GOLDEN.frames[0]))
+
+
+def test_engine_can_be_chosen():
+    classifier = Classifier.open(TINY, "int8.tflite", backend=LiteRT("reference"))
+    assert classifier.engine == "litert"
+    assert not classifier.session.delegated
+
+
+def test_variant_that_the_bundle_lacks_is_refused():
+    with pytest.raises(BundleError, match="no variant 'int4'"):
+        Classifier.open(TINY, "int4")
+
+
+def test_runner_must_be_prepared_first():
+    with pytest.raises(RuntimeError, match=r"prepare\(\) comes before run\(\)"):
+        next(InProcess(TINY, "int8.tflite").run([]))
+
+
+@given(st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=20))
+def test_probabilities_add_up_to_one_and_keep_the_order(logits):
+    found = probabilities(np.float32(logits))
+    assert found.sum() == pytest.approx(1)
+    order = np.argsort(np.float32(logits), kind="stable")
+    assert np.all(np.diff(found[order]) >= 0)
+
+
+def test_probabilities_are_the_softmax():
+    np.testing.assert_allclose(probabilities(np.log(np.float32([1, 2, 5]))), [0.125, 0.25, 0.625])
