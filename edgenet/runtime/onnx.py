@@ -68,15 +68,15 @@ class OnnxRuntime:
         except _failures(module) as error:
             reason = " ".join(str(error).split()).rpartition("failed:")[2]
             raise EngineError(f"{model}: {package} cannot run it ({reason})") from error
-        return OnnxSession(session, module.capi.onnxruntime_pybind11_state.InvalidArgument)
+        return OnnxSession(session)
 
 
 class OnnxSession:
     """One model that ONNX Runtime has loaded."""
 
-    def __init__(self, session: Any, invalid: type[Exception]) -> None:
+    def __init__(self, session: Any) -> None:
         self._session = session
-        self._invalid = invalid
+        self._invalid = engine()[0].capi.onnxruntime_pybind11_state.InvalidArgument
         found = session.get_modelmeta().custom_metadata_map.get(QUANTIZATION_KEY, "{}")
         quantization = msgspec.json.decode(found, type=dict[str, Quantization])
         self.inputs = tuple(_tensor_spec(end, quantization) for end in session.get_inputs())
