@@ -22,6 +22,7 @@ from edgenet.cli.main import COMMANDS, main
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(?:console|bash)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+INLINE = re.compile(r"`(edgenet [^`\[]+)`")
 CHEAP = ("info", "targets", "doctor")
 
 
@@ -48,19 +49,27 @@ def of(*programs: str) -> list[object]:
     ]
 
 
-def parse(command: click.Command, words: list[str], context: click.Context) -> None:
+def mentions() -> list[tuple[Path, list[str]]]:
+    """Commands inside sentences, which may leave arguments out."""
+    texts = [(path, path.read_text(encoding="utf-8")) for path in DOCUMENTS]
+    return [(path, shlex.split(one)) for path, text in texts for one in INLINE.findall(text)]
+
+
+def parse(
+    command: click.Command, words: list[str], context: click.Context, *, whole: bool = True
+) -> None:
     """Parse as click does, without touching the files that the words name."""
     values, rest, _ = command.make_parser(context).parse_args(list(words))
     if isinstance(command, click.Group):
         name, found, rest = command.resolve_command(context, rest)
         assert found is not None
-        parse(found, rest, click.Context(found, parent=context, info_name=name))
+        parse(found, rest, click.Context(found, parent=context, info_name=name), whole=whole)
         return
     assert rest == [], f"too many arguments: {rest}"
     for parameter in command.params:
         value = values.get(parameter.name)
         given = isinstance(value, str | bool | list | tuple) and value != ()
-        assert given or not parameter.required, f"{parameter.name} is missing"
+        assert given or not (whole and parameter.required), f"{parameter.name} is missing"
         if given and not isinstance(parameter.type, click.Path | click.File):
             parameter.type_cast_value(context, value)
 
@@ -68,6 +77,14 @@ def parse(command: click.Command, words: list[str], context: click.Context) -> N
 @pytest.mark.parametrize("words", of("edgenet"))
 def test_a_documented_command_exists_with_its_options(words: list[str]) -> None:
     parse(main, words[1:], click.Context(main, info_name="edgenet"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [pytest.param(words, id=f"{path.name}: {' '.join(words)}") for path, words in mentions()],
+)
+def test_a_command_in_a_sentence_exists_with_its_options(words: list[str]) -> None:
+    parse(main, words[1:], click.Context(main, info_name="edgenet"), whole=False)
 
 
 @pytest.mark.parametrize(
@@ -82,8 +99,9 @@ def test_a_cheap_documented_command_runs(
 
 
 def test_every_command_is_in_the_readme() -> None:
-    shown = {words[1] for path, words in ALL if path.name == "README.md" and words[0] == "edgenet"}
-    assert set(COMMANDS) <= shown
+    everything = [*ALL, *mentions()]
+    shown = {words[1] for path, words in everything if path == ROOT / "README.md" and words[1:]}
+    assert set(COMMANDS) - shown == set()
 
 
 def test_the_scripts_that_documents_name_are_there() -> None:
@@ -126,3 +144,9 @@ def modules() -> list[str]:
 @pytest.mark.parametrize("name", modules())
 def test_the_examples_in_docstrings_hold(name: str) -> None:
     assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+def test_the_documents_that_commands_name_are_there() -> None:
+    for path in sorted((ROOT / "edgenet").rglob("*.py")):
+        for name in re.findall(r"\bdocs/[\w./-]+\.md", path.read_text(encoding="utf-8")):
+            assert (ROOT / name).is_file(), f"{path.name}: {name}"
