@@ -1,0 +1,203 @@
+"""The measurements of scripts/bench, whose header says what they are."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from edgenet.bundle import Bundle
+from edgenet.environment import Probe
+from edgenet.profile.sampling import resized
+from edgenet.runner import Frame
+from edgenet.runtime import litert
+from edgenet.stream.classify import Classifier
+
+OVERHEAD = 0.03
+STARTUP_S = 0.3
+# Width multiplier, input side and classes: the shipped model's, and the paper's.
+NETWORKS = ((0.5, 128, 10), (1.0, 224, 1000))
+FRAME = (480, 640)
+MIN_ROUNDS, MIN_S = 200, 10.0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("bundles", nargs="*", type=Path, metavar="BUNDLE")
+    parser.add_argument("--cli", action="store_true", help="measure the start of edgenet --help")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result")
+    options = parser.parse_args()
+    machine = Probe().machine()
+    print(f"{machine.cpu}, {machine.cores} cores, {machine.os}; {litert.engine()[1]}")
+    print(f"command: scripts/bench {shlex.join(sys.argv[1:])}".rstrip())
+    if options.cli:
+        results = [startup()]
+    else:
+        with TemporaryDirectory(prefix="edgenet-bench-") as folder:
+            bundles = options.bundles or [export(Path(folder), *one) for one in NETWORKS]
+            results = [overhead(Bundle.open(path)) for path in bundles]
+    if options.json:
+        record = {"machine": msgspec.to_builtins(machine), "results": results}
+        options.json.write_text(json.dumps(record, indent=2) + "\n")
+    return 0 if all(result["ok"] for result in results) else 1
+
+
+def overhead(bundle: Bundle) -> dict[str, Any]:
+    """The classifier's time beyond preprocessing against a bare invoke of the same interpreter.
+
+    The two take turns frame by frame, and each follows the same preprocessing, so that they meet
+    the same caches and the same neighbours on the machine; the tight loop of invokes alone is
+    printed beside them.
+    """
+    pictures = resized(bundle.golden().frames, *FRAME)
+    frames = [Frame(index, 0.0, picture) for index, picture in enumerate(pictures)]
+    classifier = Classifier.open(bundle, "int8.tflite")
+    interpreter = classifier.session._interpreter  # type: ignore[attr-defined]
+
+    def ours(frame: Frame) -> float:
+        start = time.perf_counter()
+        stage_ms = classifier(frame).stage_ms
+        return (time.perf_counter() - start) * 1000 - stage_ms["preprocess"]
+
+    def bare(frame: Frame) -> float:
+        classifier.prepare(frame.rgb)
+        return timed(interpreter.invoke)
+
+    for frame in frames * 5:
+        ours(frame), bare(frame)
+    mine: list[float] = []
+    theirs: list[float] = []
+    begin = time.perf_counter()
+    while len(mine) < MIN_ROUNDS or time.perf_counter() - begin < MIN_S:
+        frame = frames[len(mine) % len(frames)]
+        # Whoever goes second finds the caches as the first has left them: take turns.
+        if len(mine) % 2:
+            mine.append(ours(frame))
+            theirs.append(bare(frame))
+        else:
+            theirs.append(bare(frame))
+            mine.append(ours(frame))
+    tight = [timed(interpreter.invoke) for _ in range(len(mine))]
+    ratio = statistics.median(mine) / statistics.median(theirs)
+    low, high = interval(np.array(mine), np.array(theirs))
+    result = {
+        "bundle": bundle.manifest.name,
+        "variant": "int8.tflite",
+        "threads": 1,
+        "runs": len(mine),
+        "edgenet_ms": statistics.median(mine),
+        "invoke_ms": statistics.median(theirs),
+        "invoke_tight_loop_ms": statistics.median(tight),
+        "preprocess_ms": statistics.median(
+            timed(partial(classifier.prepare, frame.rgb)) for frame in frames * 20
+        ),
+        "ratio": ratio,
+        "ratio_95": [low, high],
+        "limit": 1 + OVERHEAD,
+        "ok": ratio <= 1 + OVERHEAD,
+    }
+    print(
+        f"{bundle.manifest.name}: {result['runs']} turns each, medians: classifier beyond"
+        f" preprocessing {result['edgenet_ms']:.4f} ms, bare invoke {result['invoke_ms']:.4f} ms"
+        f" (in a tight loop {result['invoke_tight_loop_ms']:.4f}), preprocessing of"
+        f" {FRAME[1]}x{FRAME[0]} {result['preprocess_ms']:.4f} ms; ratio {ratio:.4f}"
+        f" ({low:.4f} to {high:.4f}), at most {1 + OVERHEAD}: {verdict(result)}"
+    )
+    return result
+
+
+def interval(mine: np.ndarray[Any, Any], theirs: np.ndarray[Any, Any]) -> tuple[float, float]:
+    """95 % of the ratio of medians, by resampling the turns."""
+    generator = np.random.default_rng(0)
+    picks = generator.integers(0, len(mine), (500, len(mine)))
+    ratios = np.median(mine[picks], axis=1) / np.median(theirs[picks], axis=1)
+    low, high = np.percentile(ratios, (2.5, 97.5))
+    return float(low), float(high)
+
+
+def timed(call: Callable[[], object]) -> float:
+    """Milliseconds of one call."""
+    start = time.perf_counter()
+    call()
+    return (time.perf_counter() - start) * 1000
+
+
+def startup(rounds: int = 20) -> dict[str, Any]:
+    """How much longer ``edgenet --help`` takes than a Python that does nothing; they take turns."""
+    help_command = [sys.executable, "-m", "edgenet", "--help"]
+    times: dict[str, list[float]] = {"bare": [], "help": []}
+    for _ in range(rounds):
+        for name, command in (("bare", [sys.executable, "-c", "pass"]), ("help", help_command)):
+            start = time.perf_counter()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            times[name].append(time.perf_counter() - start)
+    bare_s, help_s = (statistics.median(times[name]) for name in ("bare", "help"))
+    result = {
+        "bare_python_s": bare_s,
+        "edgenet_help_s": help_s,
+        "more_s": help_s - bare_s,
+        "limit_s": STARTUP_S,
+        "runs": rounds,
+        "ok": help_s - bare_s <= STARTUP_S,
+    }
+    print(
+        f"edgenet --help {help_s:.3f} s, bare Python {bare_s:.3f} s (medians of {rounds}):"
+        f" {help_s - bare_s:.3f} s more, at most {STARTUP_S}: {verdict(result)}"
+    )
+    return result
+
+
+def verdict(result: dict[str, Any]) -> str:
+    return "ok" if result["ok"] else "OVER THE LIMIT"
+
+
+def export(folder: Path, alpha: float, side: int, classes: int) -> Path:
+    """A bundle of an untrained MobileNetV1, int8 TFLite alone: weights do not change its speed."""
+    import torch
+
+    from edgenet import bundle
+    from edgenet.host import export as exporting
+    from edgenet.host.models import build
+    from edgenet.host.quantize import Calibrator, example_input
+    from edgenet.spec import ModelSpec, Preprocess
+
+    labels = tuple(f"class {index}" for index in range(classes))
+    spec = ModelSpec("mobilenet_v1", alpha, labels, Preprocess(side, side))
+    name = exporting.model_name(spec)
+    print(f"exporting {name} ...", file=sys.stderr)
+    torch.manual_seed(0)
+    network = build(spec).eval()
+    calibrator = Calibrator(network, spec)
+    calibrator.observe([torch.rand_like(example_input(spec)) for _ in range(4)])
+    models = exporting.convert(network, calibrator, spec, ["int8.tflite"])
+    golden, tensors = exporting.answers(models, spec, folder)
+    written = bundle.write(
+        folder / name,
+        name=name,
+        target="pc",
+        spec=spec,
+        models=models,
+        tensors=tensors,
+        golden=golden,
+        calibration=None,
+        drift=None,
+        versions={},
+        command="scripts/bench",
+    )
+    return written.root
+
+
+if __name__ == "__main__":
+    sys.exit(main())
