@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from edgenet import image
 from edgenet.bundle import Calibration
-from edgenet.dataset import Dataset, Progress, silent
+from edgenet.dataset import Dataset, Progress, Split, silent
 from edgenet.drift.sqnr import sqnr_db
 from edgenet.errors import DataError, UsageError, unknown
 from edgenet.host import checkpoint as checkpoints
@@ -24,6 +24,8 @@ from edgenet.spec import Preprocess
 
 DEFAULT_SAMPLES = 200
 HELD_BACK = 100
+# few enough for the activations of a 224 px network, enough to keep the threads at work
+BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,7 @@ def calibrate(
     train = dataset.splits["train"]
     calibrator = Calibrator(network, spec, method=choice.method)
 
-    def pictures() -> Iterator[Tensor]:
-        for done, index in enumerate(chosen, start=1):
-            yield as_input(train.rgb(index), spec.preprocess)
-            progress("calibrating", done, len(chosen))
-
-    calibrator.observe(pictures())
+    calibrator.observe(_batches(train, list(chosen), spec.preprocess, "calibrating", progress))
     record = Calibration(
         source=f"{dataset.name} train",
         images=len(chosen),
@@ -130,9 +127,20 @@ def _some(labels: Sequence[str]) -> str:
     return ", ".join(labels[:5]) + (", ..." if len(labels) > 5 else "")
 
 
+def _batches(
+    split: Split, indices: Sequence[int], preprocess: Preprocess, what: str, progress: Progress
+) -> Iterator[Tensor]:
+    """Pictures as the traced network takes them, float32 (N, H, W, 3), a few at a time."""
+    for start in range(0, len(indices), BATCH):
+        progress(what, start, len(indices))
+        batch = [as_input(split.rgb(i), preprocess) for i in indices[start : start + BATCH]]
+        yield torch.stack(batch)
+    progress(what, len(indices), len(indices))
+
+
 def as_input(rgb: image.Pixels, preprocess: Preprocess) -> Tensor:
-    """A picture of any size as the traced network takes it: float32 (1, H, W, 3)."""
-    return torch.from_numpy(image.normalize(image.fit(rgb, preprocess), preprocess))[None]
+    """A picture of any size as the traced network takes it: float32 (H, W, 3)."""
+    return torch.from_numpy(image.normalize(image.fit(rgb, preprocess), preprocess))
 
 
 class CalibrationReport(msgspec.Struct, frozen=True):
@@ -183,15 +191,14 @@ def _compare(
     used = set(found.record.sha256)
     rest = np.random.default_rng(found.record.seed + 1).permutation(len(train)).tolist()
     held_back = [i for i in rest[: HELD_BACK + len(used)] if train.sha256(i) not in used]
+    held_back = held_back[:HELD_BACK]
     int8_graph = calibrator.convert()
     reference, candidate = [], []
     with torch.inference_mode():
-        for done, index in enumerate(held_back[:HELD_BACK], start=1):
-            picture = as_input(train.rgb(index), preprocess)
-            reference.append(network(picture.permute(0, 3, 1, 2))[0].numpy())
-            candidate.append(int8_graph(picture)[0].numpy())
-            progress("comparing int8 with float", done, min(len(held_back), HELD_BACK))
-    a, b = np.array(reference), np.array(candidate)
+        for batch in _batches(train, held_back, preprocess, "comparing int8 with float", progress):
+            reference.append(network(batch.permute(0, 3, 1, 2)))
+            candidate.append(int8_graph(batch))
+    a, b = torch.cat(reference).numpy(), torch.cat(candidate).numpy()
     return CalibrationReport(
         calibration=found.record,
         activations=len(found.ranges),

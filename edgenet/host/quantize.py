@@ -88,16 +88,19 @@ class Calibrator:
             input_quantization(spec.preprocess), method=method, per_channel=per_channel
         )
         model = ChannelsLast(network).eval()
+        pictures = example_input(spec).repeat(2, 1, 1, 1)
+        any_number = ({0: torch.export.Dim("pictures")},)
         with quiet_exporters():
-            traced = torch.export.export(model, (example_input(spec),)).module()
+            exported = torch.export.export(model, (pictures,), dynamic_shapes=any_number)
+            traced = exported.module()
             self.prepared: GraphModule = prepare_pt2e(traced, quantizer)
         self.observers: dict[str, Any] = _activation_observers(self.prepared)
 
-    def observe(self, pictures: Iterable[Tensor]) -> None:
-        """Run normalized float32 pictures (1, H, W, 3) through the observers."""
+    def observe(self, batches: Iterable[Tensor]) -> None:
+        """Run normalized float32 pictures (N, H, W, 3) through the observers."""
         with torch.inference_mode():
-            for picture in pictures:
-                self.prepared(picture)
+            for batch in batches:
+                self.prepared(batch)
 
     def ranges(self) -> dict[str, tuple[float, float]]:
         """The smallest and largest real value that each activation's int8 codes stand for."""
