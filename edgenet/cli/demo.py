@@ -1,0 +1,147 @@
+"""``edgenet demo``: the whole chain on pictures that come with it, as the commands a user types."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgenet.cli.progress import StageProgress
+from edgenet.errors import LimitExceeded, UsageError
+
+if TYPE_CHECKING:
+    from edgenet.bundle import Bundle
+    from edgenet.drift.record import DriftReport
+    from edgenet.profile.record import Profile
+
+DATA = "digits"
+TARGET = "pc"
+
+
+@click.command(short_help="Train, export, evaluate and profile a small model.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder for what is made.  [default: the first free of edgenet-demo, edgenet-demo-2, ...]",
+)
+def command(output: Path | None) -> None:
+    """Train a MobileNet on handwritten digits, export it, check it and measure it; some minutes.
+
+    Every step is shown as the command that does it.
+    """
+    folder = output or _free(Path("edgenet-demo"))
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} is not empty; name another folder with -o")
+    model, bundle, page = folder / "model", folder / "bundle", folder / "report.html"
+    _type("train", "--data", DATA, "-o", model)
+    _type("export", "--target", TARGET, "--model", model, "--data", DATA, "-o", bundle)
+    _type("verify", bundle)
+    report, profile = _evaluate(bundle), _profile(bundle)
+    _save_page(page, report, profile)
+    click.echo(f"\n{_results(report, profile)}\n")
+    click.echo(f"Report with plots: {page.resolve()}")
+    click.echo("Next:")
+    click.echo(f"  edgenet evaluate {bundle} --data {DATA} --layers")
+    click.echo("  edgenet export --target rpi")
+    click.echo("  edgenet train --data YOUR_PICTURES -o my-model")
+    if report.violations:
+        raise LimitExceeded("; ".join(violation.message for violation in report.violations))
+
+
+def _free(wanted: Path) -> Path:
+    number, path = 1, wanted
+    while path.exists():
+        number += 1
+        path = wanted.with_name(f"{wanted.name}-{number}")
+    return path
+
+
+def _say(*words: str | Path) -> None:
+    click.secho(f"\n$ edgenet {shlex.join(map(str, words))}", bold=True)
+
+
+def _type(*words: str | Path) -> None:
+    """Show a command and run it as if it had been typed."""
+    from edgenet.cli.main import main
+
+    _say(*words)
+    sys.stdout.flush()
+    main.main(list(map(str, words)), prog_name="edgenet", standalone_mode=False)
+
+
+def _evaluate(folder: Path) -> DriftReport:
+    from edgenet import target
+    from edgenet.bundle import Bundle
+    from edgenet.dataset import open_dataset
+    from edgenet.drift import limits
+    from edgenet.drift.evaluate import Options, evaluate
+    from edgenet.report import drift
+
+    _say("evaluate", folder, "--data", DATA)
+    with StageProgress() as progress:
+        report = evaluate(Bundle.open(folder), open_dataset(DATA), Options(layers=True), progress)
+    report = limits.judge(report, limits.of_target(target.load(TARGET).limits))
+    click.echo(drift.as_text(report))
+    return report
+
+
+def _profile(folder: Path) -> Profile:
+    from edgenet.bundle import Bundle
+    from edgenet.environment import Probe
+    from edgenet.profile.measure import measure, sweep
+    from edgenet.profile.record import Settings
+    from edgenet.report import profile_text
+
+    _say("profile", folder)
+    bundle, probe = Bundle.open(folder), Probe()
+    with StageProgress() as progress:
+        profile = measure(
+            bundle,
+            variants=bundle.variants,
+            threads=sweep(probe.machine().cores),
+            settings=Settings(),
+            command=shlex.join(["edgenet", "profile", str(folder)]),
+            probe=probe,
+            progress=progress,
+        )
+    click.echo(profile_text.text(profile), nl=False)
+    return profile
+
+
+def _save_page(path: Path, report: DriftReport, profile: Profile) -> None:
+    from edgenet.profile.record import save
+    from edgenet.report import drift_page, html, profile_page
+
+    sections = [*drift_page.sections(report), *profile_page.sections(profile)]
+    title = f"{profile.bundle}: accuracy, drift and latency"
+    save(path, html.page(title, sections, lead=profile_page.lead(profile)).encode())
+
+
+def _results(report: DriftReport, profile: Profile) -> str:
+    from edgenet.report import text, units
+    from edgenet.report.drift import percent, points
+
+    fastest = {}
+    for run in profile.runs:
+        best = fastest.get(run.variant)
+        if best is None or run.stats["total"].p50_ms < best.stats["total"].p50_ms:
+            fastest[run.variant] = run
+    rows = []
+    for result in report.results:
+        run = fastest.get(result.variant)
+        rows.append(
+            (
+                result.variant,
+                units.size(run.model_bytes) if run else None,
+                percent(result.top1.value),
+                points(result.drift.top1.value) if result.drift else None,
+                units.ms(run.stats["total"].p50_ms) if run else None,
+                run.threads if run else None,
+            )
+        )
+    return text.table(("model", "size", "top-1", "drift", "p50 ms", "threads"), rows)
