@@ -108,9 +108,10 @@ def normalize(pixels: Pixels, preprocess: Preprocess) -> NDArray[np.float32]:
 def as_tensor(pixels: Pixels, preprocess: Preprocess, tensor: TensorSpec) -> NDArray[Any]:
     """Turn fitted pixels (height, width, 3) into the model's input (1, height, width, 3).
 
-    A float32 input is ``normalize``d.  An int8 or uint8 input never goes through a float picture:
-    with mean 0, std 1, scale 1/255 and zero point -128 it is the pixel minus 128, else one look-up
-    in a table of 256 values a channel, q = round((p / 255 - mean) / std / scale) + zero_point.
+    A float32 input is ``normalize``d.  An integer input never goes through a float picture: with
+    mean 0, std 1 and scale 1/255 it is the pixel minus 128 (int8, zero point -128) or the pixel
+    itself (uint8, zero point 0); else it is looked up in a table of 256 values a channel,
+    q = round((p / 255 - mean) / std / scale) + zero_point.
 
     Raises:
         ValueError: the input is of another type, or an integer without one scale and zero point.
@@ -118,13 +119,15 @@ def as_tensor(pixels: Pixels, preprocess: Preprocess, tensor: TensorSpec) -> NDA
     if tensor.dtype == "float32":
         return np.expand_dims(normalize(pixels, preprocess), 0)
     table = _table(preprocess, tensor)
-    if tensor.dtype == "int8" and np.array_equal(table, _PIXEL_MINUS_128):
+    if np.array_equal(table, _LEVELS - 128):
         return np.expand_dims(np.subtract(pixels, np.uint8(128)).view(np.int8), 0)
+    if np.array_equal(table, _LEVELS):
+        return np.expand_dims(pixels, 0)
     looked_up: NDArray[Any] = table[np.newaxis, pixels, np.arange(3)]
     return looked_up
 
 
-_PIXEL_MINUS_128 = np.repeat(np.arange(-128, 128, dtype=np.int8)[:, np.newaxis], 3, axis=1)
+_LEVELS = np.repeat(np.arange(256)[:, np.newaxis], 3, axis=1)
 
 
 @lru_cache(maxsize=8)

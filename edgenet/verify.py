@@ -26,8 +26,11 @@ Engines sum a convolution's products in another order on every CPU, which moves 
 MobileNet by some 1e-6 of that; a wrong weight, pixel or channel moves them by 1e-2 and more.
 """
 
-OTHER_ROUNDING_STEPS = 2
-"""Largest difference of int8 logits between the two families of rounding, in output steps."""
+OTHER_ROUNDING_STEPS = 4
+"""Largest difference of int8 logits between the two families of rounding, in output steps.
+
+Trained MobileNets stay within 2, untrained ones within 3.
+"""
 
 Stage = Literal["resize", "input", "logits"]
 Status = Literal["equal", "within tolerance", "other rounding", "differs", "skipped"]

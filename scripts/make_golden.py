@@ -84,8 +84,6 @@ def main() -> None:
         session = runtime.backend_for(variant).open(path)
         path.unlink()
         tensors[variant] = session.inputs, session.outputs
-        if variant == "int8.onnx":
-            tensors[variant] = tensors["int8.tflite"]
         rows = [
             session.run([image.as_tensor(pixels, SPEC.preprocess, tensors[variant][0][0])])[0]
             for pixels in inputs

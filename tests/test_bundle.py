@@ -294,7 +294,7 @@ def test_input_must_be_of_the_size_that_preprocessing_makes(tiny):
 
 def test_integer_input_needs_a_scale(tiny):
     edit(tiny, lambda c: c["models"]["int8.onnx"]["inputs"][0].update(scale=[], zero_point=[]))
-    with pytest.raises(BundleError, match=r"int8\.onnx: .* is int8 and needs one scale and zero"):
+    with pytest.raises(BundleError, match=r"int8\.onnx: .* is uint8 and needs one scale and zero"):
         Bundle.open(tiny)
 
 

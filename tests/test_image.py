@@ -316,7 +316,8 @@ def test_int8_input_is_one_subtraction(no_float_picture, monkeypatch):
 def test_uint8_input_with_the_same_scale_is_the_pixel(no_float_picture):
     pixels = picture()
     made = image.as_tensor(pixels, Preprocess(24, 32), tensor("uint8", zero_point=0))
-    assert made.dtype == np.uint8
+    assert (made.shape, made.dtype) == ((1, 24, 32, 3), np.uint8)
+    assert np.shares_memory(pixels, made)
     np.testing.assert_array_equal(pixels, made[0])
 
 

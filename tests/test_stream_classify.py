@@ -29,10 +29,10 @@ def test_frames_are_classified_as_the_golden_outputs_say(variant):
     (tensor,) = TINY.record(variant).outputs
     for index, (rgb, raw) in enumerate(zip(GOLDEN.frames, GOLDEN.outputs[variant], strict=True)):
         prediction = classifier(Frame(index, 0.0, rgb, name="n"))
-        if tensor.dtype == "int8":
-            expected = tensor.scale[0] * (raw.astype(float) - tensor.zero_point[0])
-        else:
+        if tensor.dtype == "float32":
             expected = raw
+        else:
+            expected = tensor.scale[0] * (raw.astype(float) - tensor.zero_point[0])
         np.testing.assert_allclose(prediction.logits, expected, rtol=1e-5, atol=1e-5)
         assert prediction.logits.dtype == np.float32
         assert (prediction.frame, prediction.name, np.argmax(prediction.logits)) == (

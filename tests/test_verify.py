@@ -125,9 +125,9 @@ def test_one_step_of_one_int8_logit_differs(tiny):
 
 
 @pytest.mark.parametrize(
-    ("steps", "status"), [(1, "other rounding"), (2, "other rounding"), (3, "differs")]
+    ("steps", "status"), [(1, "other rounding"), (4, "other rounding"), (5, "differs")]
 )
-def test_other_family_of_rounding_may_be_two_steps_away(tiny, steps, status):
+def test_other_family_of_rounding_may_be_a_few_steps_away(tiny, steps, status):
     def step(array):
         array[2, 1] += steps
 
