@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from edgenet.architecture import Kind, Layer, network
@@ -190,7 +191,7 @@ def count(layers: Iterable[Layer], height: int, width: int) -> Cost:
 def blocks(cost: Cost) -> tuple[Block, ...]:
     """Each depthwise layer of ``cost`` with the pointwise layer that follows it."""
     found = []
-    for first, second in zip(cost.layers, cost.layers[1:], strict=False):
+    for first, second in pairwise(cost.layers):
         if (first.part, second.part) == ("depthwise", "pointwise"):
             depthwise, pointwise = first.layer, second.layer
             twin = Layer("", "conv", depthwise.inputs, pointwise.outputs, depthwise.kernel)
