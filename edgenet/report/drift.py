@@ -66,13 +66,13 @@ def verdicts(report: DriftReport) -> Iterator[str]:
         elif top1.p_value >= CHANCE:
             yield (
                 f"{result.variant}: {changes}, as chance alone would often do "
-                f"(p = {chance(top1.p_value)}); these pictures show no change of accuracy."
+                f"({chance(top1.p_value)}); these pictures show no change of accuracy."
             )
         else:
             side = "less" if top1.value < 0 else "more"
             yield (
                 f"{result.variant}: {changes}, which chance rarely does "
-                f"(p = {chance(top1.p_value)}); it is {side} accurate than {report.reference}."
+                f"({chance(top1.p_value)}); it is {side} accurate than {report.reference}."
             )
 
 
@@ -89,11 +89,25 @@ def remarks(report: DriftReport) -> Iterator[str]:
         yield f"Of this data set: {report.note}."
     for variant, reason in report.skipped.items():
         yield f"Not evaluated: {variant}; {reason}."
+    if (always := _always(report)) is not None:
+        yield (
+            f"Naming the same class for every picture would give {percent(always)}; "
+            f"{report.reference} is not surely better than that, so its drift means little."
+        )
     if report.reference is None:
         yield "There is no fp32 model to compare with, so this is accuracy without drift."
     ties = [f"{result.ties:,} of {result.variant}" for result in report.results if result.ties]
     if ties:
         yield f"Two classes share the largest logit: {', '.join(ties)}; the first one counts."
+
+
+def _always(report: DriftReport) -> float | None:
+    """The share of the most frequent class, where the reference may be no better than that."""
+    for result in report.results:
+        if result.drift is not None:
+            share = max(change.images for change in result.drift.classes) / report.images
+            return share if report.results[0].top1.low <= share else None
+    return None
 
 
 def accuracy_rows(report: DriftReport) -> list[tuple[object, ...]]:
@@ -118,7 +132,7 @@ def drift_rows(report: DriftReport) -> list[tuple[object, ...]]:
             result.variant,
             points(drift.top1.value),
             f"{points(drift.top1.low)} to {points(drift.top1.high)}",
-            chance(drift.top1.p_value),
+            chance(drift.top1.p_value).removeprefix("p ").removeprefix("= "),
             percent(drift.agreement.value),
             points(drift.confidence),
             db(drift.snr_db),
@@ -252,8 +266,12 @@ def points(change: float, digits: int = 2) -> str:
 
 
 def chance(value: float) -> str:
-    """A probability as papers print it."""
-    return "<0.001" if value < 0.001 else f"{value:.2g}"
+    """A probability as papers print it.
+
+    >>> chance(0.0124), chance(1e-9)
+    ('p = 0.012', 'p < 0.001')
+    """
+    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
 
 
 def db(value: float | None) -> str:
