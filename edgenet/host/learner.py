@@ -183,6 +183,7 @@ class Learner(lightning.LightningModule):
         )
 
     def on_train_epoch_start(self) -> None:
+        self.train()  # Lightning restores each module's own mode, which forgets what is frozen
         # a run that goes on after a kill draws what it would have drawn
         seed = (self.seed * 1_000_003 + self.current_epoch) * 1_003 + self.global_rank
         torch.manual_seed(seed % 2**63)

@@ -116,6 +116,7 @@ class Recipe(_Record, frozen=True, kw_only=True):
         label_smoothing: share of the target that is spread over all classes.
         ema: decay per step of the moving average of the weights, which is what is evaluated and
             kept; 0 keeps the weights themselves.  Early on the decay is (1 + n) / (10 + n).
+        clip_norm: gradients longer than this are shortened to it; 0 never does.
         norm_momentum: of batch norm's running statistics.
         validate_every: epochs between two looks at the validation split.
     """
@@ -128,6 +129,7 @@ class Recipe(_Record, frozen=True, kw_only=True):
     augment: Augment = Augment()
     label_smoothing: Decay = 0.0
     ema: Decay = 0.0
+    clip_norm: NonNegative = 0.0
     norm_momentum: Share = 0.1
     validate_every: Count = 1
 

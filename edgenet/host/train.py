@@ -162,6 +162,7 @@ def _trainer(settings: Settings, machine: Machine, run: Run) -> lightning.Traine
             precision=settings.precision,
             max_epochs=settings.recipe.epochs,
             check_val_every_n_epoch=settings.recipe.validate_every,
+            gradient_clip_val=settings.recipe.clip_norm or None,
             num_sanity_val_steps=0,
             callbacks=callbacks,
             logger=_logger(machine.logger, run.private),
@@ -264,7 +265,7 @@ def _record(
             f"{evaluated}_top5": found.top5,
             f"{evaluated}_loss": found.loss,
         },
-        recipe=msgspec.to_builtins(settings.recipe),
+        recipe=msgspec.json.decode(msgspec.json.encode(settings.recipe)),
         data={
             "name": dataset.name,
             "split_seed": settings.seed,
