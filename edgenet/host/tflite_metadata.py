@@ -25,8 +25,17 @@ from edgenet.spec import Preprocess
 ENTRY = b"TFLITE_METADATA"
 LABELS_FILE = "labels.txt"
 
-# what the flatbuffers package raises when offsets or lengths point outside the bytes
-_MALFORMED = (struct.error, IndexError, ValueError, TypeError, OverflowError, zipfile.BadZipFile)
+# what flatbuffers and zipfile raise when offsets, lengths or flags are wrong
+_MALFORMED = (
+    struct.error,
+    zipfile.BadZipFile,
+    EOFError,
+    IndexError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 class Metadata(msgspec.Struct, frozen=True):
@@ -69,7 +78,7 @@ def attach(
             "model without metadata"
         )
     for label in labels:
-        if len(label.splitlines()) != 1:
+        if label.splitlines() != [label]:
             raise ExportError(f"label {label!r} is not one line of text; {LABELS_FILE} needs that")
     parsed = _parse(model)
     _check_shapes(parsed, len(labels), preprocess)
@@ -109,9 +118,7 @@ def read(model: bytes) -> Metadata | None:
             std=normalization.get("std", ()),
         )
     except (*_MALFORMED, KeyError) as error:
-        raise ExportError(
-            f"the model's metadata is malformed ({error}); attach it again"
-        ) from error
+        raise ExportError("the model's metadata is malformed; attach it again") from error
 
 
 def _parse(model: bytes) -> Any:
@@ -212,6 +219,8 @@ def _with_archive(model: bytes, labels: str) -> bytes:
 
 def _archived_lines(model: bytes, name: str) -> tuple[str, ...]:
     with zipfile.ZipFile(io.BytesIO(model)) as archive:
+        if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
+            raise zipfile.BadZipFile(f"{name} is compressed")
         return tuple(archive.read(name).decode().removesuffix("\n").split("\n"))
 
 
