@@ -55,7 +55,7 @@ def test_text_has_a_row_for_each_variant_with_its_interval():
         *("fp32.tflite", "90.00", "%", "86.7", "to", "92.6"),
         *("95.00", "%", "92.4", "to", "96.7", "95.5", "%"),
     ]
-    assert lines[7].split()[:6] == ["int8.tflite", "-1.00", "-2.41", "to", "+0.42", "0.29"]
+    assert lines[7].split()[:6] == ["int8.tflite", "-1.00", "-2.53", "to", "+0.54", "0.29"]
 
 
 @pytest.mark.parametrize(
