@@ -149,7 +149,7 @@ def _resize(rgb: Pixels, height: int, width: int) -> Pixels:
     rgb = _box_average(rgb, max(1, rgb.shape[0] // height), max(1, rgb.shape[1] // width))
     if rgb.shape[:2] == (height, width):
         return np.ascontiguousarray(rgb)
-    cv2 = _cv2()
+    cv2 = _cv2("resizing a picture")
     return cast("Pixels", cv2.resize(rgb, (width, height), interpolation=cv2.INTER_LINEAR_EXACT))
 
 
@@ -243,11 +243,11 @@ def _why_not(data: bytes) -> str:
 
 
 @cache
-def _cv2() -> Any:
+def _cv2(needed_for: str = "reading a picture") -> Any:
     try:
         import cv2
     except ImportError as error:
-        raise MissingPackage("OpenCV", "image", needed_for="reading a picture") from error
+        raise MissingPackage("OpenCV", "image", needed_for=needed_for) from error
     # OpenCV 4.12 and older have the setter at the top; 0 is silent in both.
     logging = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
     logging.setLogLevel(0)

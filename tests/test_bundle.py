@@ -554,3 +554,11 @@ def test_any_manifest_is_read_as_it_was_written(written):
 def test_no_bytes_make_the_reader_fail_in_another_way(data):
     with pytest.raises(BundleError):
         manifests.decode(data)
+
+
+def test_specification_explains_every_key():
+    words = (TINY.parents[2] / "docs" / "bundle.md").read_text(encoding="utf-8")
+    records = (Manifest, ModelRecord, Calibration, TensorSpec, Preprocess)
+    keys = {key for record in records for key in record.__struct_fields__}
+    assert {key for key in keys if f"`{key}`" not in words} == set()
+    assert f"schema {manifests.SCHEMA}" in words

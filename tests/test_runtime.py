@@ -236,7 +236,7 @@ def test_tflite_runtime_with_numpy_2_is_refused_with_the_fix(packages, monkeypat
     pretend_numpy(monkeypatch, "2.1.0")
     sentence = (
         "tflite-runtime 2.14.0 was built for numpy 1 and crashes with numpy 2.1.0;"
-        " run: pip install ai-edge-litert (or, where it has no wheel, 'numpy<2')"
+        " run: pip install ai-edge-litert (where that has no wheel: pip install 'numpy<2')"
     )
     with pytest.raises(EngineError) as caught:
         LiteRT().open(INT8)

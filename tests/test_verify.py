@@ -250,7 +250,19 @@ def test_command_says_how_many_were_skipped(monkeypatch):
     without(monkeypatch, "onnxruntime")
     result = run(TINY)
     assert result.exit_code == 0
-    assert result.stdout.endswith("what the host computed, but for the 2 skipped.\n")
+    assert result.stdout.endswith("what the host computed; 2 models could not be run.\n")
+
+
+def test_command_says_that_the_rounding_is_another(tiny):
+    def step(array):
+        array[2, 1] += 1
+
+    edit_array(tiny, "golden/outputs/int8.tflite.npy", step)
+    result = run(tiny, "--resolver", "reference")
+    assert result.exit_code == 0
+    assert result.stdout.endswith(
+        "This machine computes what the host computed, but for the rounding of its int8 kernels.\n"
+    )
 
 
 def test_command_finds_a_changed_file(tiny):

@@ -56,9 +56,16 @@ def command(bundle: Path, resolver: Resolver, as_json: bool) -> None:
         reasons = "; ".join(dict.fromkeys(c.detail for c in checks if c.stage == "logits"))
         raise EngineError(f"no model could be run here, so nothing is proved: {reasons}")
     if not as_json:
-        left_out = len(opened.variants) - len(run)
-        but = f", but for the {left_out} skipped" if left_out else ""
-        click.echo(f"This machine computes what the host computed{but}.")
+        click.echo(_verdict(checks, skipped=len(opened.variants) - len(run)))
+
+
+def _verdict(checks: list[Check], *, skipped: int) -> str:
+    verdict = "This machine computes what the host computed"
+    if any(check.status == "other rounding" for check in checks):
+        verdict += ", but for the rounding of its int8 kernels"
+    if skipped:
+        verdict += f"; {skipped} model{'s' if skipped > 1 else ''} could not be run"
+    return f"{verdict}."
 
 
 def _table(bundle: Bundle, checks: list[Check]) -> str:

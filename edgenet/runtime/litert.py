@@ -169,7 +169,7 @@ def engine() -> tuple[ModuleType, str]:
         if name == "tflite_runtime" and int(np.__version__.split(".")[0]) >= 2:
             raise EngineError(
                 f"{version} was built for numpy 1 and crashes with numpy {np.__version__};"
-                " run: pip install ai-edge-litert (or, where it has no wheel, 'numpy<2')"
+                " run: pip install ai-edge-litert (where that has no wheel: pip install 'numpy<2')"
             )
         try:
             with quiet():
