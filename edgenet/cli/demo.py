@@ -13,7 +13,6 @@ from edgenet.cli.progress import StageProgress
 from edgenet.errors import LimitExceeded, UsageError
 
 if TYPE_CHECKING:
-    from edgenet.bundle import Bundle
     from edgenet.drift.record import DriftReport
     from edgenet.profile.record import Profile
 

@@ -76,8 +76,10 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.blocks(self.stem(x))
-        # keepdim and flatten, not mean to two dimensions: so litert-torch needs no TRANSPOSE
-        return self.classifier(x.mean((2, 3), keepdim=True).flatten(1))  # type: ignore[no-any-return]
+        if x.shape[2:] != (1, 1):  # of one pixel the mean would become an operator of its own, SUM
+            # keepdim and flatten, not mean to two dimensions: so litert-torch needs no TRANSPOSE
+            x = x.mean((2, 3), keepdim=True)
+        return self.classifier(x.flatten(1))  # type: ignore[no-any-return]
 
 
 def build(spec: ModelSpec, *, standard: bool = False) -> Network:
