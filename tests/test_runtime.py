@@ -98,6 +98,26 @@ def test_threads_start_at_one(backend):
         backend.open(INT8, threads=0)
 
 
+linux = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
+
+
+@linux
+@pytest.mark.parametrize("variant", ["int8.tflite", "int8.onnx"])
+def test_threads_are_what_the_engine_starts(variant):
+    """Counted as the kernel does; the calling thread is one of them."""
+
+    def running():
+        return len(list(Path("/proc/self/task").iterdir()))
+
+    backend, path = runtime.backend_for(variant), TINY.model(variant)
+    before = running()
+    one = backend.open(path, threads=1)
+    assert running() == before
+    three = backend.open(path, threads=3)
+    assert running() == before + 2
+    assert one.inputs == three.inputs
+
+
 # malformed models
 
 
@@ -342,6 +362,7 @@ def test_last_of_several_threads_restores_the_descriptors(caplog, capfd):
     assert capfd.readouterr().err == "after\n"
 
 
+@linux
 def test_no_descriptor_is_left_open():
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(20):
