@@ -49,8 +49,8 @@ def test_folder_is_classified_a_line_a_picture(folder):
         # 40 characters of name, then three labels with their probabilities, the best first
         assert line[40:].strip().startswith(LABELS[index])
         assert line.count("%") == 3
-    assert "6 pictures with int8.tflite: " in result.stderr
-    assert "ms each (preprocess" in result.stderr
+    assert "6 pictures with int8.tflite: median " in result.stderr
+    assert " ms (preprocess " in result.stderr
 
 
 def test_json_has_one_object_a_line(folder):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import statistics
 import tempfile
+from collections import deque
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from edgenet.target import Target
 
 _NAME_WIDTH = 40
+_TIMES_KEPT = 10_000
 
 
 class VariantName(click.Choice[str]):
@@ -98,10 +101,11 @@ def command(
     if num_threads is not None:
         options["threads"] = num_threads
 
-    skipped: list[DataError] = []
+    skipped = 0
 
     def skip(error: DataError) -> None:
-        skipped.append(error)
+        nonlocal skipped
+        skipped += 1
         click.echo(f"skipped {error}", err=True)
 
     with (
@@ -111,14 +115,15 @@ def command(
     ):
         runner.prepare(Path(workdir))
         show = _as_json if as_json else _as_row
-        times = []
+        count, times = 0, deque[Mapping[str, float]](maxlen=_TIMES_KEPT)
         for prediction in runner.run(frames):
+            count += 1
             click.echo(show(prediction, opened.labels, _top(prediction, top_k, threshold)))
             times.append(prediction.stage_ms)
-    if not times:
-        raise DataError(f"no picture could be classified; skipped {len(skipped)}")
+    if not count:
+        raise DataError(f"no picture could be classified; skipped {skipped}")
     if not as_json:
-        click.echo(_summary(times, variant, len(skipped)), err=True)
+        click.echo(_summary(count, times, variant, skipped), err=True)
 
 
 def _target(bundle: Bundle, wanted: str | None) -> Target:
@@ -167,10 +172,10 @@ def _as_row(prediction: Prediction, labels: tuple[str, ...], top: list[tuple[int
     return "  ".join([f"{name:<{_NAME_WIDTH}}", *(cells or ["-"])])
 
 
-def _summary(times: list[Any], variant: str, skipped: int) -> str:
+def _summary(count: int, times: Sequence[Mapping[str, float]], variant: str, skipped: int) -> str:
     stages = {stage: statistics.median(t[stage] for t in times) for stage in times[0]}
     parts = ", ".join(f"{stage} {ms:.2f}" for stage, ms in stages.items())
     total = statistics.median(sum(t.values()) for t in times)
     left_out = f", {skipped} skipped" if skipped else ""
-    plural = "" if len(times) == 1 else "s"
-    return f"{len(times)} picture{plural} with {variant}{left_out}: {total:.2f} ms each ({parts})"
+    plural = "" if count == 1 else "s"
+    return f"{count} picture{plural} with {variant}{left_out}: median {total:.2f} ms ({parts})"
