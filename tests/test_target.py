@@ -162,11 +162,20 @@ def test_what_is_missing_is_named_as_the_description_has_it(kettle):
 # choosing a variant
 
 
+@pytest.fixture
+def engines(monkeypatch):
+    """Pretend that both engines are installed."""
+    for name in runtime.NAMES:
+        monkeypatch.setitem(runtime._ENGINES, name, lambda: (None, "any version"))
+
+
+@pytest.mark.usefixtures("engines")
 def test_first_of_the_targets_variants_is_chosen(kettle):
     assert target.load(str(kettle)).choose(TINY) == "fp32.tflite"
     assert target.load("pc").choose(TINY) == "int8.tflite"
 
 
+@pytest.mark.usefixtures("engines")
 def test_variant_that_no_engine_here_can_run_is_passed_over(monkeypatch):
     def missing():
         raise MissingPackage("LiteRT", "litert", needed_for="running a .tflite model")
