@@ -150,3 +150,18 @@ def test_the_documents_that_commands_name_are_there() -> None:
     for path in sorted((ROOT / "edgenet").rglob("*.py")):
         for name in re.findall(r"\bdocs/[\w./-]+\.md", path.read_text(encoding="utf-8")):
             assert (ROOT / name).is_file(), f"{path.name}: {name}"
+
+
+def test_the_layout_names_what_is_there_and_every_package() -> None:
+    named = set()
+    for line in (ROOT / "docs/layout.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("| ") and "`" in line:
+            first, *others = re.findall(r"`([\w./]+)`", line.split("|")[2])
+            folder = Path(first) if first.endswith("/") else Path(first).parent
+            for path in [Path(first), *others]:
+                found = path if (ROOT / path).exists() else folder / path
+                assert (ROOT / found).exists(), f"{line}: {path}"
+                named.add(str(found))
+    packages = [module.name for module in pkgutil.iter_modules(edgenet.__path__) if module.ispkg]
+    for name in set(packages) - {"host", "targets"}:
+        assert f"edgenet/{name}" in named, name
