@@ -156,9 +156,9 @@ def test_the_layout_names_what_is_there_and_every_package() -> None:
     named = set()
     for line in (ROOT / "docs/layout.md").read_text(encoding="utf-8").splitlines():
         if line.startswith("| ") and "`" in line:
-            first, *others = re.findall(r"`([\w./]+)`", line.split("|")[2])
-            folder = Path(first) if first.endswith("/") else Path(first).parent
-            for path in [Path(first), *others]:
+            first, *others = map(Path, re.findall(r"`([\w./]+)`", line.split("|")[2]))
+            folder = first if (ROOT / first).is_dir() else first.parent
+            for path in (first, *others):
                 found = path if (ROOT / path).exists() else folder / path
                 assert (ROOT / found).exists(), f"{line}: {path}"
                 named.add(str(found))
