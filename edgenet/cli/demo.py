@@ -14,7 +14,7 @@ from edgenet.errors import LimitExceeded, UsageError
 
 if TYPE_CHECKING:
     from edgenet.drift.record import DriftReport
-    from edgenet.profile.record import Profile
+    from edgenet.profile.record import Profile, Run
 
 DATA = "digits"
 TARGET = "pc"
@@ -70,7 +70,9 @@ def _type(*words: str | Path) -> None:
 
     _say(*words)
     sys.stdout.flush()
-    main.main(list(map(str, words)), prog_name="edgenet", standalone_mode=False)
+    code = main.main(list(map(str, words)), prog_name="edgenet", standalone_mode=False)
+    if code:
+        click.get_current_context().exit(code)
 
 
 def _evaluate(folder: Path) -> DriftReport:
@@ -125,22 +127,21 @@ def _results(report: DriftReport, profile: Profile) -> str:
     from edgenet.report import text, units
     from edgenet.report.drift import percent, points
 
-    fastest = {}
+    fastest: dict[str, Run] = {}
     for run in profile.runs:
-        best = fastest.get(run.variant)
-        if best is None or run.stats["total"].p50_ms < best.stats["total"].p50_ms:
+        best = fastest.setdefault(run.variant, run)
+        if run.stats["total"].p50_ms < best.stats["total"].p50_ms:
             fastest[run.variant] = run
-    rows = []
-    for result in report.results:
-        run = fastest.get(result.variant)
-        rows.append(
-            (
-                result.variant,
-                units.size(run.model_bytes) if run else None,
-                percent(result.top1.value),
-                points(result.drift.top1.value) if result.drift else None,
-                units.ms(run.stats["total"].p50_ms) if run else None,
-                run.threads if run else None,
-            )
+    rows = [
+        (
+            result.variant,
+            units.size(fastest[result.variant].model_bytes),
+            percent(result.top1.value),
+            points(result.drift.top1.value) if result.drift else None,
+            units.ms(fastest[result.variant].stats["total"].p50_ms),
+            fastest[result.variant].threads,
         )
+        for result in report.results
+        if result.variant in fastest
+    ]
     return text.table(("model", "size", "top-1", "drift", "p50 ms", "threads"), rows)
