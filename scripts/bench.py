@@ -30,7 +30,7 @@ STARTUP_S = 0.3
 # Width multiplier, input side and classes: the shipped model's, and the paper's.
 NETWORKS = ((0.5, 128, 10), (1.0, 224, 1000))
 FRAME = (480, 640)
-MIN_ROUNDS, MIN_S = 200, 10.0
+MIN_TURNS, MIN_S = 200, 10.0
 
 
 def main() -> int:
@@ -39,8 +39,11 @@ def main() -> int:
     parser.add_argument("--cli", action="store_true", help="measure the start of edgenet --help")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result")
     options = parser.parse_args()
-    machine = Probe().machine()
-    print(f"{machine.cpu}, {machine.cores} cores, {machine.os}; {litert.engine()[1]}")
+    machine, state = Probe().machine(), Probe().state()
+    print(
+        f"{machine.cpu}, {machine.cores} cores, {machine.os}; {litert.engine()[1]};"
+        f" load {state.load}, governor {state.governor or 'not known'}"
+    )
     print(f"command: scripts/bench {shlex.join(sys.argv[1:])}".rstrip())
     if options.cli:
         results = [startup()]
@@ -49,7 +52,8 @@ def main() -> int:
             bundles = options.bundles or [export(Path(folder), *one) for one in NETWORKS]
             results = [overhead(Bundle.open(path)) for path in bundles]
     if options.json:
-        record = {"machine": msgspec.to_builtins(machine), "results": results}
+        measured = {"machine": machine, "state": state}
+        record = msgspec.to_builtins(measured) | {"results": results}
         options.json.write_text(json.dumps(record, indent=2) + "\n")
     return 0 if all(result["ok"] for result in results) else 1
 
@@ -57,65 +61,87 @@ def main() -> int:
 def overhead(bundle: Bundle) -> dict[str, Any]:
     """The classifier's time beyond preprocessing against a bare invoke of the same interpreter.
 
-    The two take turns frame by frame, and each follows the same preprocessing, so that they meet
-    the same caches and the same neighbours on the machine; the tight loop of invokes alone is
-    printed beside them.
+    They take turns frame by frame, and each follows the same preprocessing, so that they meet the
+    same caches and the same neighbours on the machine.  Beside them: invoke with its input set and
+    its output read, which no program can do without, and the tight loop of invokes alone.
     """
     pictures = resized(bundle.golden().frames, *FRAME)
     frames = [Frame(index, 0.0, picture) for index, picture in enumerate(pictures)]
     classifier = Classifier.open(bundle, "int8.tflite")
     interpreter = classifier.session._interpreter  # type: ignore[attr-defined]
+    ends = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
 
-    def ours(frame: Frame) -> float:
+    def edgenet(frame: Frame) -> float:
         start = time.perf_counter()
         stage_ms = classifier(frame).stage_ms
         return (time.perf_counter() - start) * 1000 - stage_ms["preprocess"]
 
-    def bare(frame: Frame) -> float:
+    def invoke(frame: Frame) -> float:
         classifier.prepare(frame.rgb)
         return timed(interpreter.invoke)
 
-    for frame in frames * 5:
-        ours(frame), bare(frame)
-    mine: list[float] = []
-    theirs: list[float] = []
-    begin = time.perf_counter()
-    while len(mine) < MIN_ROUNDS or time.perf_counter() - begin < MIN_S:
-        frame = frames[len(mine) % len(frames)]
-        # Whoever goes second finds the caches as the first has left them: take turns.
-        if len(mine) % 2:
-            mine.append(ours(frame))
-            theirs.append(bare(frame))
-        else:
-            theirs.append(bare(frame))
-            mine.append(ours(frame))
-    tight = [timed(interpreter.invoke) for _ in range(len(mine))]
-    ratio = statistics.median(mine) / statistics.median(theirs)
-    low, high = interval(np.array(mine), np.array(theirs))
+    def fed(frame: Frame) -> float:
+        model_input = classifier.prepare(frame.rgb)
+        start = time.perf_counter()
+        interpreter.set_tensor(ends[0], model_input)
+        interpreter.invoke()
+        interpreter.get_tensor(ends[1])
+        return (time.perf_counter() - start) * 1000
+
+    times = take_turns([edgenet, invoke, fed], frames)
+    runs = len(times[edgenet])
+    medians = {contender: statistics.median(found) for contender, found in times.items()}
+    tight = statistics.median(timed(interpreter.invoke) for _ in range(runs))
+    preprocess = statistics.median(
+        timed(partial(classifier.prepare, frame.rgb)) for frame in frames * 20
+    )
+    ratio = medians[edgenet] / medians[invoke]
+    low, high = interval(np.array(times[edgenet]), np.array(times[invoke]))
     result = {
         "bundle": bundle.manifest.name,
         "variant": "int8.tflite",
         "threads": 1,
-        "runs": len(mine),
-        "edgenet_ms": statistics.median(mine),
-        "invoke_ms": statistics.median(theirs),
-        "invoke_tight_loop_ms": statistics.median(tight),
-        "preprocess_ms": statistics.median(
-            timed(partial(classifier.prepare, frame.rgb)) for frame in frames * 20
-        ),
+        "runs": runs,
+        "edgenet_ms": medians[edgenet],
+        "invoke_ms": medians[invoke],
+        "fed_invoke_ms": medians[fed],
+        "tight_invoke_ms": tight,
+        "preprocess_ms": preprocess,
         "ratio": ratio,
         "ratio_95": [low, high],
         "limit": 1 + OVERHEAD,
         "ok": ratio <= 1 + OVERHEAD,
     }
     print(
-        f"{bundle.manifest.name}: {result['runs']} turns each, medians: classifier beyond"
-        f" preprocessing {result['edgenet_ms']:.4f} ms, bare invoke {result['invoke_ms']:.4f} ms"
-        f" (in a tight loop {result['invoke_tight_loop_ms']:.4f}), preprocessing of"
-        f" {FRAME[1]}x{FRAME[0]} {result['preprocess_ms']:.4f} ms; ratio {ratio:.4f}"
-        f" ({low:.4f} to {high:.4f}), at most {1 + OVERHEAD}: {verdict(result)}"
+        f"{bundle.manifest.name} int8.tflite, 1 thread, medians of {runs} turns:\n"
+        f"  classifier beyond preprocessing  {medians[edgenet]:.4f} ms\n"
+        f"  bare invoke                      {medians[invoke]:.4f} ms\n"
+        f"  ratio {ratio:.4f} ({low:.4f} to {high:.4f}), at most {1 + OVERHEAD}:"
+        f" {verdict(result)}\n"
+        f"  beside them: invoke with input set and output read {medians[fed]:.4f} ms,"
+        f" in a tight loop {tight:.4f} ms,\n"
+        f"  preprocessing of {FRAME[1]}x{FRAME[0]} {preprocess:.4f} ms"
     )
     return result
+
+
+Contender = Callable[[Frame], float]
+
+
+def take_turns(contenders: list[Contender], frames: list[Frame]) -> dict[Contender, list[float]]:
+    """The milliseconds of each; whoever goes after another finds its caches, so the order turns."""
+    times: dict[Contender, list[float]] = {contender: [] for contender in contenders}
+    for frame in frames * 5:
+        for contender in contenders:
+            contender(frame)
+    begin = time.perf_counter()
+    turn = 0
+    while turn < MIN_TURNS or time.perf_counter() - begin < MIN_S:
+        shift = turn % len(contenders)
+        for contender in contenders[shift:] + contenders[:shift]:
+            times[contender].append(contender(frames[turn % len(frames)]))
+        turn += 1
+    return times
 
 
 def interval(mine: np.ndarray[Any, Any], theirs: np.ndarray[Any, Any]) -> tuple[float, float]:
