@@ -69,10 +69,14 @@ def _conditions(profile: Profile) -> str:
         kind = "bad" if any(run.throttled for run in profile.runs) else "ok"
         shown = badge(slowed, kind)
     best = fastest(profile)
-    total = best.stats["total"].p50_ms if best else None
+    quickest: object = None
+    if best is not None:
+        mark = f" {badge('throttled', 'bad')}" if best.throttled else ""
+        total = ms(best.stats["total"].p50_ms)
+        quickest = Markup(f"{escape(title(best))}: {total} ms{mark}")
     return html.facts(
         [
-            ("fastest from picture to answer", f"{title(best)}: {ms(total)} ms" if best else None),
+            ("fastest from picture to answer", quickest),
             ("engines", engines(profile)),
             ("governor", governor(profile.runs)),
             ("clock", clock(profile.runs)),
@@ -180,7 +184,9 @@ def _states(run: Run) -> Iterator[str]:
     for points, unit, name in ((known, "°C", "temperature"), (clocks, "MHz", "clock")):
         if len(points) > 1:
             series = Series(_colour(run.variant), points, title(run))
-            axes = Axes("seconds since the first sample", unit)
+            around = [value for _, value in points]
+            limits = (min(around) - 2, max(around) + 2) if unit == "°C" else None
+            axes = Axes("seconds since the first sample", unit, y_range=limits)
             drawn = plot.plot([series], axes, title=f"{name} during {title(run)}")
             yield html.figure(drawn, f"{name} of the fastest core" if unit == "MHz" else name)
 

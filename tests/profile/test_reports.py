@@ -169,13 +169,14 @@ def test_the_page_escapes_what_it_is_given(make_run: MakeRun, make_profile: Make
 def test_the_page_marks_a_throttled_run_wherever_it_appears(
     make_run: MakeRun, make_profile: MakeProfile
 ) -> None:
-    slow = make_run("int8.tflite", throttled=("under-voltage",))
+    slow = make_run("int8.tflite", invoke=[1.4], throttled=("under-voltage",))
     text = profile_page.page(make_profile(slow, make_run("fp32.tflite")))
     latency, stages, runs = (
         text.partition(f'<section id="{name}">')[2].partition("</section>")[0]
         for name in ("latency", "stages", "runs")
     )
     assert latency.count('int8.tflite <span class="badge bad">throttled</span>') == 1
+    assert '3.000 ms <span class="badge bad">throttled</span></dd>' in latency
     assert "THROTTLED: int8.tflite" in latency
     assert stages.count('int8.tflite <span class="badge bad">throttled</span>') == 1
     assert "int8.tflite, 1 thread (THROTTLED)" in stages
