@@ -33,16 +33,25 @@ class Limit:
     most: float
     value: Callable[[Result], float | None]
 
+    def shown(self, number: str) -> str:
+        """A value with its unit."""
+        return number + (self.unit.removesuffix("s") if number == "1" else self.unit)
+
     def broken(self, value: float, bound: float) -> bool:
         return value < bound - ROUNDING if self.at_least else value > bound + ROUNDING
 
 
+def _lost(change: float) -> float:
+    """Percentage points that a change loses; below 0 where it wins."""
+    return 0.0 - 100 * change
+
+
 def _top1_drop(result: Result) -> float | None:
-    return None if result.drift is None else -100 * result.drift.top1.value
+    return None if result.drift is None else _lost(result.drift.top1.value)
 
 
 def _class_drop(result: Result) -> float | None:
-    return None if result.drift is None else -100 * result.drift.classes[0].value
+    return None if result.drift is None else _lost(result.drift.classes[0].value)
 
 
 def _agreement(result: Result) -> float | None:
@@ -145,7 +154,7 @@ def _violation(name: str, bound: float, value: float, variant: Variant) -> Viola
     side = "below" if limit.at_least else "above"
     digits = next(n for n in range(3, 18) if float(f"{value:.{n}g}") != bound)
     message = (
-        f"{variant}: {name} is {value:.{digits}g}{limit.unit}, "
-        f"{side} its limit of {bound:g}{limit.unit}"
+        f"{variant}: {name} is {limit.shown(f'{value:.{digits}g}')}, "
+        f"{side} its limit of {limit.shown(f'{bound:g}')}"
     )
     return Violation(limit=name, bound=bound, value=value, variant=variant, message=message)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from math import inf
 
 from edgenet.drift.limits import LIMITS, found
-from edgenet.drift.record import DriftReport, Layer, Result, Share
+from edgenet.drift.record import ClassChange, DriftReport, Layer, Result, Share
 from edgenet.report import text
 
 WORST_CLASSES = 5
@@ -28,7 +28,7 @@ def as_text(report: DriftReport) -> str:
     if any(result.drift for result in report.results):
         parts.append(text.table((f"against {report.reference}", *DRIFT), drift_rows(report)))
         parts.append("\n".join(verdicts(report)))
-        parts += filter(None, (_classes(report, result) for result in report.results))
+        parts += _classes(report)
     if report.layers:
         parts.append(_layers(report))
     if report.limits:
@@ -175,20 +175,28 @@ def limit_rows(report: DriftReport) -> list[tuple[str, str, str, str, str]]:
         values = found(report, name)
         variant, value = (min if limit.at_least else max)(values, key=lambda pair: pair[1])
         side = "at least" if limit.at_least else "at most"
-        shown = "equal" if value == inf else f"{value:.4g}{limit.unit}"
+        shown = "equal" if value == inf else limit.shown(f"{value:.4g}")
         verdict = "BROKEN" if limit.broken(value, bound) else "kept"
-        rows.append((name, f"{side} {bound:g}{limit.unit}", shown, variant, verdict))
+        rows.append((name, f"{side} {limit.shown(f'{bound:g}')}", shown, variant, verdict))
     return rows
 
 
-def _classes(report: DriftReport, result: Result) -> str:
-    lost = sum(change.value < 0 for change in result.drift.classes) if result.drift else 0
-    if not lost:
-        return ""
-    headings = (f"{result.variant} loses in", "pictures", str(report.reference), "now", "points")
-    table = text.table(headings, class_rows(result)[: min(lost, WORST_CLASSES)])
-    more = f"\n  and in {lost - WORST_CLASSES} more classes" if lost > WORST_CLASSES else ""
-    return table + more
+def _classes(report: DriftReport) -> list[str]:
+    """A table of the classes that lose; one for all variants that change the same."""
+    alike: dict[tuple[ClassChange, ...], list[Result]] = {}
+    for result in report.results:
+        if result.drift is not None and result.drift.classes[0].value < 0:
+            alike.setdefault(result.drift.classes, []).append(result)
+    tables = []
+    for classes, results in alike.items():
+        lost = sum(change.value < 0 for change in classes)
+        names = " and ".join(result.variant for result in results)
+        verb = "loses" if len(results) == 1 else "lose"
+        headings = (f"{names} {verb} in", "pictures", str(report.reference), "now", "points")
+        table = text.table(headings, class_rows(results[0])[: min(lost, WORST_CLASSES)])
+        more = f"\n  and in {lost - WORST_CLASSES} more classes" if lost > WORST_CLASSES else ""
+        tables.append(table + more)
+    return tables
 
 
 def _layers(report: DriftReport) -> str:

@@ -42,7 +42,7 @@ def test_a_good_bundle_ends_well_and_shows_its_numbers(evaluate, tiny):
 def test_a_bad_quantization_breaks_the_targets_limits_with_exit_code_3(evaluate, coarse):
     result = evaluate(coarse)
     assert result.exit_code == 3
-    assert "int8.tflite: top1_drop is 10 points, above its limit of 1 points" in result.stderr
+    assert "int8.tflite: top1_drop is 10 points, above its limit of 1 point" in result.stderr
     assert "int8.tflite: agreement is 0.9, below its limit of 0.95" in result.stderr
     assert "int8.onnx" not in result.stderr  # which is still good
     assert "BROKEN" in result.stdout

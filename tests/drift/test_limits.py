@@ -51,7 +51,7 @@ def test_a_limit_that_is_kept_is_recorded_and_breaks_nothing():
 def test_a_drop_at_the_limit_is_allowed_and_one_picture_more_is_not():
     assert not judge(report(lost=1), {"top1_drop": 0.5}).violations
     (violation,) = judge(report(lost=2), {"top1_drop": 0.5}).violations
-    assert violation.message == "int8.tflite: top1_drop is 1 points, above its limit of 0.5 points"
+    assert violation.message == "int8.tflite: top1_drop is 1 point, above its limit of 0.5 points"
     assert (violation.limit, violation.variant, violation.bound) == (
         "top1_drop",
         "int8.tflite",

@@ -82,6 +82,20 @@ def test_only_classes_that_lose_are_listed_worst_first():
     assert "loses in" not in as_text(report())
 
 
+def test_variants_that_change_the_same_share_a_table():
+    one = report(lost=9)
+    twin = msgspec.structs.replace(one.results[1], variant="int8.onnx")
+    other = msgspec.structs.replace(report(lost=2).results[1], variant="fp32.onnx")
+    text = as_text(msgspec.structs.replace(one, results=(*one.results, twin, other)))
+    assert "\nint8.tflite and int8.onnx lose in" in text
+    assert "\nfp32.onnx loses in" in text
+    assert text.count("class 0   ") == 2
+
+
+def test_a_limit_on_a_loss_of_nothing_shows_zero():
+    assert "  0 points  int8.tflite  kept" in as_text(judge(report(), {"top1_drop": 1.0}))
+
+
 def test_few_classes_have_no_top_5():
     without = [msgspec.structs.replace(result, top5=None) for result in report().results]
     row = as_text(report(results=tuple(without))).splitlines()[3]
@@ -105,7 +119,7 @@ def test_limits_are_shown_with_the_worst_value():
     rows = [line.split("  ") for line in text[text.index("\nlimit ") :].splitlines()[2:5]]
     cells = [[cell.strip() for cell in row if cell] for row in rows]
     assert cells == [
-        ["top1_drop", "at most 1 points", "1.5 points", "int8.tflite", "BROKEN"],
+        ["top1_drop", "at most 1 point", "1.5 points", "int8.tflite", "BROKEN"],
         ["agreement", "at least 0.98", "0.985", "int8.tflite", "kept"],
         ["snr_db", "at least 90 dB", "15.23 dB", "int8.tflite", "BROKEN"],
     ]
