@@ -7,6 +7,7 @@ quantize/dequantize pairs; every exported format is a translation of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from typing import Any, cast
 
 import torch
@@ -87,7 +88,8 @@ class Calibrator:
         quantizer = Int8Quantizer(
             input_quantization(spec.preprocess), method=method, per_channel=per_channel
         )
-        model = ChannelsLast(network).eval()
+        # a copy, because a traced graph shares its weights and ``convert`` rounds them
+        model = ChannelsLast(deepcopy(network)).eval()
         pictures = example_input(spec).repeat(2, 1, 1, 1)
         any_number = ({0: torch.export.Dim("pictures")},)
         with quiet_exporters():
@@ -98,7 +100,7 @@ class Calibrator:
 
     def observe(self, batches: Iterable[Tensor]) -> None:
         """Run normalized float32 pictures (N, H, W, 3) through the observers."""
-        with torch.inference_mode():
+        with torch.no_grad():
             for batch in batches:
                 self.prepared(batch)
 
