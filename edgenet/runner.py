@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
@@ -25,9 +25,8 @@ class Frame:
     label: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What the model said of one frame.
+class Prediction(NamedTuple):
+    """What the model said of one frame; a tuple, since one is made for every frame.
 
     Attributes:
         frame: index of the frame.
@@ -38,7 +37,7 @@ class Prediction:
 
     frame: int
     logits: Array
-    stage_ms: Mapping[str, float] = field(default_factory=dict)
+    stage_ms: Mapping[str, float]
     name: str = ""
 
 

@@ -25,6 +25,7 @@ class Classifier:
         input: the model's input, as the bundle records it.
         output: the model's output, as the bundle records it.
         engine: the name of what runs it.
+        reals: the real value of each of an 8-bit output's 256 codes; None for a float output.
     """
 
     session: Session
@@ -32,6 +33,7 @@ class Classifier:
     input: TensorSpec
     output: TensorSpec
     engine: str
+    reals: NDArray[np.float32] | None
 
     @classmethod
     def open(
@@ -58,6 +60,7 @@ class Classifier:
             input=record.inputs[0],
             output=record.outputs[0],
             engine=backend.name,
+            reals=_reals(record.outputs[0]),
         )
 
     def prepare(self, rgb: NDArray[np.uint8]) -> Array:
@@ -89,8 +92,20 @@ class Classifier:
         )
 
     def _dequantize(self, outputs: list[Array]) -> NDArray[np.float32]:
+        if self.reals is not None:
+            found: NDArray[np.float32] = self.reals[outputs[0][0].view(np.uint8)]
+            return found
         logits: NDArray[np.float32] = runtime.dequantize(outputs[0], self.output)[0]
         return logits
+
+
+def _reals(output: TensorSpec) -> NDArray[np.float32] | None:
+    """One look-up replaces four passes, each of which costs microseconds after a model ran."""
+    if output.dtype not in ("int8", "uint8") or len(output.scale) != 1:
+        return None
+    codes = np.arange(256, dtype=np.uint8).view(output.dtype)
+    reals: NDArray[np.float32] = runtime.dequantize(codes[None], output)[0]
+    return reals
 
 
 def probabilities(logits: NDArray[np.floating]) -> NDArray[np.float64]:
