@@ -16,7 +16,7 @@ from edgenet.host.callbacks import Observer
 from edgenet.host.data import Pictures
 from edgenet.host.models import build
 from edgenet.host.run import Run
-from edgenet.host.settings import Settings, default_spec
+from edgenet.host.settings import Settings, default_recipe, default_spec
 from edgenet.host.train import Machine, train
 from edgenet.spec import ModelSpec, Preprocess
 
@@ -25,7 +25,7 @@ cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
 
 CPU = Machine(accelerator="cpu", logger="none")
 TINY = recipe.Recipe(
-    epochs=4,
+    epochs=2,
     batch_size=16,
     ema=0.9,
     clip_norm=5,
@@ -84,13 +84,12 @@ def with_recipe(**changes):
 # whole runs
 
 
-def test_a_run_learns_and_leaves_a_checkpoint_that_measures_what_it_says(folder, tmp_path):
-    recorder = Recorder()
-    longer = settings(folder, recipe=with_recipe(epochs=30), float16=True)
-    outcome = train(longer, tmp_path / "run", machine=CPU, observer=recorder)
+def test_a_run_leaves_a_checkpoint_that_measures_what_it_says(folder, tmp_path):
+    small = settings(folder, recipe=with_recipe(epochs=12, batch_size=8), float16=True)
+    outcome = train(small, tmp_path / "run", machine=CPU)
     record, weights = checkpoint.load(tmp_path / "run")
     assert outcome.checkpoint == record
-    assert record.metrics["val_top1"] == outcome.score.top1 > 0.9
+    assert record.metrics["val_top1"] == outcome.score.top1
     assert record.data["images"] == {"train": 48, "val": 16}
     assert record.data["name"] == "data"
     assert str(tmp_path) not in json.dumps(msgspec.to_builtins(record))
@@ -104,7 +103,17 @@ def test_a_run_learns_and_leaves_a_checkpoint_that_measures_what_it_says(folder,
         logits = model(torch.from_numpy(pixels).permute(2, 0, 1).unsqueeze(0))
         right += record.spec.labels[int(logits.argmax())] == path.parent.name
     assert right / 16 == outcome.score.top1
-    assert recorder.epochs[-1]["train_loss"] < recorder.epochs[0]["train_loss"]
+
+
+@pytest.mark.slow
+def test_digits_reach_97_percent_with_nothing_but_defaults(tmp_path):
+    pytest.importorskip("sklearn", reason="scikit-learn comes with the host extra")
+    labels = tuple("0123456789")
+    wanted = dict.fromkeys(("arch", "alpha", "imgsz", "resize"))
+    spec = default_spec("digits", labels, init=None, wanted=wanted)
+    quick = recipe.load(default_recipe("digits"))
+    outcome = train(Settings(data="digits", spec=spec, recipe=quick), tmp_path / "run", machine=CPU)
+    assert outcome.score.top1 >= 0.97
 
 
 def test_the_seed_decides_the_weights(folder, tmp_path):
@@ -120,18 +129,18 @@ def test_the_seed_decides_the_weights(folder, tmp_path):
 def test_an_interrupted_run_goes_on_to_the_same_weights(folder, tmp_path):
     straight = train(settings(folder), tmp_path / "straight", machine=CPU)
     with pytest.raises(TrainingError, match=r"interrupted; continue with: .*--resume -o .*broken"):
-        train(settings(folder), tmp_path / "broken", machine=CPU, observer=Stop(after=2))
+        train(settings(folder), tmp_path / "broken", machine=CPU, observer=Stop(after=1))
     run = Run(tmp_path / "broken")
     recorder = Recorder()
     resumed = train(run.recall(), run.folder, machine=CPU, resume=True, observer=recorder)
-    assert len(recorder.epochs) == 2
+    assert len(recorder.epochs) == 1
     assert resumed.checkpoint.weights_sha256 == straight.checkpoint.weights_sha256
     assert not run.resume.exists()
 
 
 def test_validation_happens_as_often_as_the_recipe_says(folder, tmp_path):
     recorder = Recorder()
-    sparse = settings(folder, recipe=with_recipe(validate_every=2))
+    sparse = settings(folder, recipe=with_recipe(epochs=4, validate_every=2))
     train(sparse, tmp_path / "run", machine=CPU, observer=recorder)
     assert ["val_top1" in metrics for metrics in recorder.epochs] == [False, True, False, True]
 
@@ -185,7 +194,7 @@ def test_curves_are_written(folder, tmp_path, name):
     if name == "csv":
         header, *rows = log.read_text().splitlines()
         assert {"epoch", "lr", "train_loss", "val_top1", "val_loss"} <= set(header.split(","))
-        assert len(rows) >= 4
+        assert len(rows) >= 2
     else:
         assert log.name.startswith("events.out.tfevents")
 
@@ -244,7 +253,7 @@ def test_a_run_killed_before_anything_was_kept_starts_anew(folder, tmp_path):
     recorder = Recorder()
     outcome = train(run.recall(), run.folder, machine=CPU, resume=True, observer=recorder)
     assert "starting anew: nothing was kept yet" in recorder.said
-    assert outcome.epochs == 4
+    assert outcome.epochs == 2
 
 
 class Evil:

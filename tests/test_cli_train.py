@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from edgenet.cli.main import main
+
+pytest.importorskip("torch", reason="torch is not installed")
+cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
+pytestmark = pytest.mark.torch
+
+SMALL = (
+    "--arch", "mobilenet_v1", "--alpha", "0.1", "--imgsz", "16", "--epochs", "1",
+    "--batch-size", "8", "--accelerator", "cpu", "--logger", "none",
+)  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    for label, low in (("bright", 128), ("dark", 0)):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for number in range(10):
+            pixels = rng.integers(low, low + 128, (16, 16, 3), dtype=np.uint8)
+            cv2.imwrite(str(tmp_path / "data" / label / f"{number}.png"), pixels)
+    return tmp_path / "data"
+
+
+def run(*words):
+    return CliRunner().invoke(main, ["train", *map(str, words)])
+
+
+def test_a_run_ends_with_the_result_and_the_next_command(folder, tmp_path):
+    result = run("--data", folder, *SMALL, "-o", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    assert f"{tmp_path / 'run'}  mobilenet_v1 0.1, 16x16, 2 classes" in result.stdout
+    assert "at 95 %" in result.stdout
+    assert "on the 4 pictures of val" in result.stdout
+    assert f"edgenet export --target pc --model {tmp_path / 'run'} --data {folder}" in result.stdout
+    assert "epoch 1/1" in result.stderr
+    assert "epoch 1/1" not in result.stdout
+
+
+def test_json_holds_the_record_and_no_place_of_this_machine(folder, tmp_path):
+    result = run("--data", folder, *SMALL, "--json", "--seed", 3, "-o", tmp_path / "run")
+    content = json.loads(result.stdout)
+    assert content["seed"] == 3
+    assert content["spec"]["labels"] == ["bright", "dark"]
+    assert set(content["metrics"]) == {"val_top1", "val_top5", "val_loss"}
+    assert content["command"].startswith("edgenet ")
+    assert content["epochs"] == 1
+    assert str(tmp_path) not in result.stdout
+
+
+def test_options_override_the_recipe(folder, tmp_path):
+    words = ("--recipe", "paper", "--lr", 0.01, "--set", "augment.flip=false", "--json")
+    result = run("--data", folder, *SMALL, *words, "-o", tmp_path / "run")
+    recipe = json.loads(result.stdout)["recipe"]
+    assert recipe["optimizer"]["name"] == "rmsprop"
+    assert recipe["optimizer"]["lr"] == 0.01
+    assert recipe["augment"]["flip"] is False
+    assert (recipe["epochs"], recipe["batch_size"]) == (1, 8)
+
+
+def test_an_unfinished_run_is_continued(folder, tmp_path):
+    assert run("--data", folder, *SMALL, "--json", "-o", tmp_path / "run").exit_code == 0
+    (tmp_path / "run" / "checkpoint.json").unlink()  # as if killed just before the end
+    result = run("--resume", "-o", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "run" / "checkpoint.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        ((), 2, "--data is missing; give digits, cifar10 or a folder"),
+        (("--data", "nowhere"), 1, "no data set 'nowhere'"),
+        (("--data", "digits", "--arch", "mobilnet_v1"), 2, "did you mean 'mobilenet_v1'"),
+        (("--data", "digits", "--alpha", "-1"), 2, "alpha is -1.0"),
+        (("--data", "digits", "--recipe", "fast"), 2, "no recipe 'fast'"),
+        (("--data", "digits", "--set", "lr=1"), 2, "no key 'lr'"),
+        (("--data", "digits", "--lr", "0"), 2, "--lr is 0.0; it must be above 0"),
+        (("--data", "digits", "--init", "nowhere"), 1, "no checkpoint folder nowhere"),
+        (("--data", "digits", "--freeze", "all", "--epochs", "1"), 2, "give 'features' or 0 to 13"),
+        (("--resume",), 2, "holds no run to resume"),
+        (("--resume", "--epochs", "3"), 2, "--epochs cannot change in a run that is resumed"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(tmp_path, monkeypatch, words, code, sentence):
+    monkeypatch.chdir(tmp_path)
+    result = run(*words, "-o", tmp_path / "run")
+    assert result.exit_code == code
+    assert sentence in result.stderr
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_output_folder_is_asked_for():
+    result = run("--data", "digits")
+    assert result.exit_code == 2
+    assert "Missing option '-o' / '--output'" in result.stderr
