@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgenet.errors import EngineError
-from edgenet.runtime.onnx import OnnxSession, engine
+from edgenet.runtime.onnx import OnnxSession, engine, session_options
 
 
 def operator_times(
@@ -24,9 +24,7 @@ def operator_times(
     """
     module, _ = engine()
     with TemporaryDirectory(prefix="edgenet-") as folder:
-        options = module.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
+        options = session_options(module, threads=threads)
         options.enable_profiling = True
         options.profile_file_prefix = str(Path(folder, "trace"))
         session = module.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import copy
 import os
+import platform
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +29,7 @@ from edgenet import image
 from edgenet.host.checkpoint import load_network
 from edgenet.host.export import calibrated, convert, default_checkpoint
 from edgenet.host.integer import IntegerGraph
+from edgenet.runtime import onnx
 
 Codes = np.ndarray
 Run = Callable[[Codes], Codes]
@@ -62,9 +66,10 @@ def tflite_micro(model: bytes) -> Run:
     return run
 
 
-def ort(model: bytes) -> Run:
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = 1
+def ort(model: bytes, **config: str) -> Run:
+    settings = onnx.session_options(onnxruntime, threads=1)
+    for key, value in config.items():
+        settings.add_session_config_entry(f"session.{key}", value)
     session = onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
 
     def run(codes: Codes) -> Codes:
@@ -216,6 +221,61 @@ def test_integer_graph_xnnpack_and_onnxruntime_give_equal_logits(translated, mod
     assert np.ptp(expected) > 100
     np.testing.assert_array_equal(outputs(litert(model), noise), expected)
     np.testing.assert_array_equal(outputs(ort(translated()["int8.onnx"]), noise), expected)
+
+
+def test_onnxruntime_gives_the_same_logits_with_the_kernels_of_other_cpus(translated, noise):
+    """Of ARM, which keeps int8 as it is, and of x86 without VNNI."""
+    model = translated()["int8.onnx"]
+    expected = outputs(ort(model), noise)
+    for option in ("qdqisint8allowed", "x64quantprecision"):
+        np.testing.assert_array_equal(outputs(ort(model, **{option: "1"}), noise), expected)
+
+
+def test_onnxruntime_is_told_of_an_x86_without_vnni(monkeypatch):
+    def option(machine: str, flags: str) -> str:
+        monkeypatch.setattr(platform, "machine", lambda: machine)
+        monkeypatch.setattr(onnx, "_cpu_flags", lambda: flags)
+        settings = onnx.session_options(onnxruntime, threads=1)
+        try:
+            return settings.get_session_config_entry("session.x64quantprecision")
+        except RuntimeError:
+            return "unset"
+
+    assert option("x86_64", "flags : sse4_2 avx2 avx512f") == "1"
+    assert option("x86_64", "flags : avx2 avx512_vnni") == "unset"
+    assert option("x86_64", "flags : avx2 avx_vnni") == "unset"
+    assert option("AMD64", "") == "1"
+    assert option("aarch64", "Features : fp asimd") == "unset"
+
+
+@pytest.mark.slow
+@pytest.mark.tool("qemu-x86_64")
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="an emulated x86 runs x86 packages")
+def test_onnxruntime_saturates_on_an_x86_without_vnni_unless_it_is_told(
+    translated, noise, tmp_path
+):
+    """On an emulated Haswell, whose /proc/cpuinfo is the real machine's."""
+    (tmp_path / "model.onnx").write_bytes(translated()["int8.onnx"])
+    np.save(tmp_path / "noise.npy", np.concatenate(noise[:2]).view(np.uint8) ^ 128)
+    script = """
+import sys, numpy as np
+from pathlib import Path
+from edgenet.runtime import onnx
+onnx._cpu_flags = lambda: sys.argv[2]
+folder = Path(sys.argv[1])
+session = onnx.OnnxRuntime().open(folder / "model.onnx")
+rows = [session.run([pixels[None]])[0] for pixels in np.load(folder / "noise.npy")]
+np.save(folder / "logits.npy", np.concatenate(rows))
+"""
+
+    def emulated(flags: str) -> np.ndarray:
+        haswell = ["qemu-x86_64", "-cpu", "Haswell", sys.executable, "-c", script]
+        subprocess.run([*haswell, str(tmp_path), flags], check=True, capture_output=True)
+        return (np.load(tmp_path / "logits.npy") ^ 128).view(np.int8).astype(int)
+
+    expected = outputs(ort(translated()["int8.onnx"]), noise[:2])
+    np.testing.assert_array_equal(emulated("avx2"), expected)
+    assert np.any(emulated("avx2 avx512_vnni") != expected)
 
 
 def test_the_int8_graph_that_torch_simulates_in_float_stays_within_three_steps(
