@@ -169,3 +169,14 @@ def test_the_layout_names_what_is_there_and_every_package() -> None:
     packages = [module.name for module in pkgutil.iter_modules(edgenet.__path__) if module.ispkg]
     for name in set(packages) - {"host", "targets"}:
         assert f"edgenet/{name}" in named, name
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("edgenet ev", {"evaluate"}), ("edgenet info --alp", {"--alpha", "--alphas"})],
+)
+def test_bash_completes_as_the_readme_says(typed: str, offered: set[str]) -> None:
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    env = {"_EDGENET_COMPLETE": "bash_complete"} | words
+    result = CliRunner().invoke(main, prog_name="edgenet", env=env)
+    assert {line.partition(",")[2] for line in result.stdout.splitlines()} == offered
