@@ -51,6 +51,11 @@ def test_float_tflite_holds_the_same_operators(translated, case):
     assert operators(translated(**case)["fp32.tflite"]) == SEQUENCE
 
 
+def test_a_map_of_one_pixel_is_not_averaged(translated):
+    without = [name for name in SEQUENCE if name != "MEAN"]
+    assert operators(translated(side=32)["int8.tflite"]) == without
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_int8_tflite_takes_the_pixel_minus_128_and_gives_int8(translated, case):
     (graph,) = parsed(translated(**case)["int8.tflite"]).subgraphs

@@ -223,6 +223,28 @@ def test_integer_graph_xnnpack_and_onnxruntime_give_equal_logits(translated, mod
     np.testing.assert_array_equal(outputs(ort(translated()["int8.onnx"]), noise), expected)
 
 
+def test_weights_lie_on_their_codes_so_that_no_converter_can_round_them_otherwise(translated):
+    graph, checked = translated().int8_graph, 0
+    for node in graph.graph.nodes:
+        if "quantized_decomposed.quantize" in str(node.target) and node.args[0].op == "get_attr":
+            weight, scale = (attribute(graph, a) for a in node.args[:2])
+            steps = weight / scale.reshape(-1, *[1] * (weight.ndim - 1))
+            assert (steps - steps.round()).abs().max() < 1e-3
+            assert steps.abs().max() <= 127.001
+            checked += 1
+    assert checked == 28
+
+
+def attribute(graph: torch.fx.GraphModule, argument: Any) -> torch.Tensor:
+    """The tensor that an argument of a node names, or is."""
+    if isinstance(argument, float):
+        return torch.tensor(argument)
+    found = graph
+    for part in argument.target.split("."):
+        found = getattr(found, part)
+    return found
+
+
 def test_onnxruntime_gives_the_same_logits_with_the_kernels_of_other_cpus(translated, noise):
     """Of ARM, which keeps int8 as it is, and of x86 without VNNI."""
     model = translated()["int8.onnx"]
