@@ -41,6 +41,7 @@ class Outcome(msgspec.Struct):
     seconds: float
     device: str
     seed: int
+    weights_sha256: str
 
     @property
     def side(self) -> int:
@@ -92,12 +93,14 @@ def record(name: str, drift: Path, training: list[Path]) -> None:
     (RESULTS / f"{name}.json").write_bytes(text)
 
 
+def read(path: Path) -> Recorded:
+    """One result file."""
+    return msgspec.json.decode(path.read_bytes(), type=Recorded)
+
+
 def pages() -> dict[Path, str]:
     """Every generated page and its text."""
-    found = {
-        path.stem: msgspec.json.decode(path.read_bytes(), type=Recorded)
-        for path in sorted(RESULTS.glob("*.json"))
-    }
+    found = {path.stem: read(path) for path in sorted(RESULTS.glob("*.json"))}
     made = {TABLE: table(found)}
     for folder in sorted(WEIGHTS.iterdir()):
         made[folder / "README.md"] = card(folder, found[folder.name])
