@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 
-import pytest
-
 from edgenet.cli.progress import StageProgress
 
 
@@ -46,7 +44,8 @@ def test_a_message_does_not_break_the_moving_line() -> None:
 
 def test_an_error_is_not_reported_as_a_finished_stage() -> None:
     stream = io.StringIO()
-    with pytest.raises(RuntimeError), StageProgress(stream) as progress:
-        progress("reading", 1, 2)
-        raise RuntimeError
+    error = ValueError()
+    progress = StageProgress(stream)
+    progress("reading", 1, 2)
+    progress.__exit__(ValueError, error, None)
     assert stream.getvalue() == ""
