@@ -13,7 +13,7 @@ train() { # RUN [options of edgenet train]; goes on where a killed run was
 measure() { # OUT DATA CHECKPOINT: makes OUT/checkpoint, calibrated, OUT/bundle and OUT/drift.json
   edgenet quantize "$3" --data "$2" -o "$1/checkpoint"
   edgenet export --target pc --model "$1/checkpoint" -o "$1/bundle"
-  edgenet evaluate "$1/bundle" --data "$2" --layers --json >"$1/drift.json"
+  edgenet evaluate "$1/bundle" --data "$2" --layers --record --json >"$1/drift.json"
 }
 
 record() { # NAME DRIFT.json TRAINING.json...: writes docs/results/NAME.json and the pages made of it

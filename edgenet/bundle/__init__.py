@@ -16,7 +16,7 @@ from edgenet.bundle.manifest import (
     Rounding,
 )
 from edgenet.bundle.reader import Bundle, Golden
-from edgenet.bundle.writer import write
+from edgenet.bundle.writer import amend, write
 
 __all__ = [
     "MANIFEST",
@@ -28,5 +28,6 @@ __all__ = [
     "Manifest",
     "ModelRecord",
     "Rounding",
+    "amend",
     "write",
 ]

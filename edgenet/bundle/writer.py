@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from edgenet.bundle import manifest as manifests
@@ -111,6 +112,25 @@ def write(  # noqa: PLR0913  (each is one key of the manifest)
             f"{destination}: cannot be written ({error.strerror or error})"
         ) from error
     return Bundle(destination, manifest)
+
+
+def amend(bundle: Bundle, *, drift: dict[str, Any]) -> Bundle:
+    """Put a drift record into a bundle's manifest; every other file stays as it is.
+
+    Raises:
+        BundleError: the manifest cannot be written.
+    """
+    manifest = msgspec.structs.replace(bundle.manifest, drift=drift)
+    partial = bundle.root / f".{MANIFEST}.{uuid.uuid4().hex}"
+    try:
+        partial.write_bytes(manifests.encode(manifest))
+        partial.replace(bundle.root / MANIFEST)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise BundleError(
+            f"{bundle.root}: {MANIFEST} cannot be written: {error.strerror}"
+        ) from error
+    return Bundle(bundle.root, manifest)
 
 
 def _replace(destination: Path, files: Mapping[str, bytes]) -> None:

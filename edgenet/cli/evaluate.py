@@ -50,6 +50,7 @@ FILE = click.Path(path_type=Path, dir_okay=False, writable=True)
     metavar="N",
     help="Pictures to work on at the same time.  [default: one a core]",
 )
+@click.option("--record", is_flag=True, help="Keep a summary in the bundle's manifest.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--csv", "csv_file", type=FILE, help="Write one row for each variant.")
 @click.option("--html", "html_file", type=FILE, help="Write a page that needs no other file.")
@@ -62,6 +63,7 @@ def command(
     seed: int,
     layers: bool,
     workers: int | None,
+    record: bool,
     as_json: bool,
     csv_file: Path | None,
     html_file: Path | None,
@@ -74,10 +76,11 @@ def command(
     Limits are the target's, and --limit's: top1 and agreement are shares of 1, top1_drop,
     class_drop and confidence_change are percentage points, snr_db and layer_snr_db decibels.
     """
-    from edgenet.bundle import Bundle
+    from edgenet.bundle import Bundle, amend
     from edgenet.dataset import open_dataset
     from edgenet.drift import limits
     from edgenet.drift.evaluate import Options, evaluate
+    from edgenet.drift.record import summary
     from edgenet.report import drift
 
     wanted = limits.parse(settings)
@@ -99,6 +102,8 @@ def command(
     report = limits.judge(report, demands)
     click.echo(_json(report) if as_json else drift.as_text(report))
     _write(report, csv_file, html_file)
+    if record:
+        amend(opened, drift=summary(report))
     if report.violations:
         raise LimitExceeded("; ".join(violation.message for violation in report.violations))
 

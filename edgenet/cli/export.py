@@ -74,7 +74,7 @@ def command(
 
         progress("loading torch", 1, 1)
         model = model or exporter.default_checkpoint()
-        dataset = dataset_of(data, seed=seed, progress=progress)
+        dataset = dataset_of(data, progress=progress)
         bundle = exporter.export(
             model,
             target,

@@ -47,10 +47,10 @@ def data_option(help: str, *, required: bool = False) -> Callable[[FC], FC]:
     )
 
 
-def dataset_of(source: str | None, *, seed: int, progress: Progress) -> Dataset | None:
+def dataset_of(source: str | None, *, progress: Progress) -> Dataset | None:
     """The data set that ``--data`` names; None when it is not given."""
     if source is None:
         return None
     from edgenet.dataset import open_dataset
 
-    return open_dataset(source, split_seed=seed, progress=progress)
+    return open_dataset(source, progress=progress)

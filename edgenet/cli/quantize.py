@@ -58,7 +58,7 @@ def command(
         from edgenet.host import calibration
 
         progress("loading torch", 1, 1)
-        dataset = dataset_of(data, seed=seed, progress=progress)
+        dataset = dataset_of(data, progress=progress)
         assert dataset is not None
         report = calibration.record(
             model,

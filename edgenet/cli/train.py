@@ -162,7 +162,7 @@ def _settings(options: dict[str, Any], progress: StageProgress) -> Settings:
         batch_size=options["batch_size"],
         lr=options["lr"],
     )
-    dataset = open_dataset(data, split_seed=options["seed"], progress=progress)
+    dataset = open_dataset(data, progress=progress)
     return Settings(
         data=data,
         spec=default_spec(

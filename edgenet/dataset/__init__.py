@@ -18,7 +18,8 @@ def open_dataset(source: str, *, split_seed: int = 0, progress: Progress | None 
     Args:
         source: ``digits``, ``cifar10``, ``cifar10:PATH`` (see ``cifar10.open_cifar10``), or a
             folder of class folders, with or without ``train``/``val``/``test`` above them.
-        split_seed: of the split, where the data does not come split.
+        split_seed: of the split, where the data does not come split.  Every command keeps the
+            default, so that what one trains on another does not evaluate on.
         progress: told about a download.
 
     Raises:

@@ -24,7 +24,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         data: the data set, as ``open_dataset`` takes it.
         spec: the network to train.
         recipe: how it learns.
-        seed: of the split, the first weights, the order of the pictures and their variation.
+        seed: of the first weights, the order of the pictures and their variation.
         init: a checkpoint whose weights are the first weights.
         freeze: ``features``, or how many blocks after the stem keep their weights.
         patience: stop after this many validations without a better top-1, and keep the best.

@@ -112,7 +112,7 @@ def train(
             run.check()
         torch.manual_seed(settings.seed)
         model = _model(settings, observer)
-        dataset = open_dataset(settings.data, split_seed=settings.seed, progress=observer.progress)
+        dataset = open_dataset(settings.data, progress=observer.progress)
         if dataset.labels != settings.spec.labels:
             raise CheckpointError(f"{settings.data} no longer has the classes of {folder}")
         pictures = _pictures(dataset, settings, machine, observer)
@@ -268,7 +268,6 @@ def _record(
         recipe=msgspec.json.decode(msgspec.json.encode(settings.recipe)),
         data={
             "name": dataset.name,
-            "split_seed": settings.seed,
             "images": {"train": len(pictures["train"]), evaluated: found.images},
             "evaluated_on": evaluated,
             "kept": "last" if settings.patience is None else "best on validation",

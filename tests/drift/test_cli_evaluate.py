@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
 import msgspec
 import pytest
@@ -190,3 +191,19 @@ def test_help_names_every_limit():
 
     text = CliRunner().invoke(main, ["evaluate", "--help"]).stdout
     assert [name for name in LIMITS if name not in text] == []
+
+
+def test_a_recorded_report_is_in_the_manifest_and_the_bundle_stays_whole(evaluate, tiny, tmp_path):
+    copy = shutil.copytree(tiny.root, tmp_path / "copy")
+    assert evaluate(copy, "--record").exit_code == 0
+    recorded = Bundle.open(copy).manifest.drift
+    assert recorded["images"] == 120
+    assert recorded["variants"]["int8.tflite"]["drift"]["agreement"]["of"] == 120
+    names = sorted(path.name for path in copy.iterdir())
+    assert names == sorted(path.name for path in tiny.root.iterdir())
+
+
+def test_nothing_is_recorded_unasked(evaluate, tiny, tmp_path):
+    copy = shutil.copytree(tiny.root, tmp_path / "copy")
+    evaluate(copy)
+    assert Bundle.open(copy).manifest == tiny.manifest
