@@ -50,12 +50,17 @@ class Translated:
 @pytest.fixture(scope="session")
 def translated() -> Callable[..., Translated]:
     """A function of architecture, alpha, side and depth multiplier."""
-    return cache(_translate)
+    once = cache(_translate)
+
+    def translate(
+        arch: str = "mobilenet_v1", alpha: float = 0.25, side: int = 96, depth_multiplier: int = 1
+    ) -> Translated:
+        return once(arch, alpha, side, depth_multiplier)
+
+    return translate
 
 
-def _translate(
-    arch: str = "mobilenet_v1", alpha: float = 0.25, side: int = 96, depth_multiplier: int = 1
-) -> Translated:
+def _translate(arch: str, alpha: float, side: int, depth_multiplier: int) -> Translated:
     spec = ModelSpec(arch, alpha, LABELS, Preprocess(side, side), depth_multiplier=depth_multiplier)
     torch.manual_seed(0)
     network = build(spec).eval()
