@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import sys
 import tempfile
@@ -14,6 +15,7 @@ import msgspec
 import torch
 
 from edgenet.dataset import open_dataset
+from edgenet.environment import Probe
 from edgenet.host import data, learner, optimizer, recipe
 from edgenet.host.callbacks import Observer
 from edgenet.host.data import Batches
@@ -112,6 +114,7 @@ def main() -> int:
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--precision", choices=("32", "bf16-mixed"), default="32")
     parser.add_argument("--accelerator", choices=("auto", "cpu", "gpu"), default="auto")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="last; write the result")
     given = parser.parse_args()
     on_gpu = given.accelerator != "cpu" and torch.cuda.is_available()
     device = torch.device("cuda", 0) if on_gpu else torch.device("cpu")
@@ -149,6 +152,21 @@ def main() -> int:
     for name, rate in (*alone.items(), ("both", together)):
         print(f"  {name:<14} {rate:>10,.0f} images/s")
     print(f"  both is {share:.0%} of the slower; at least {LEAST:.0%} is asked for")
+    if given.json:
+        words = ["scripts/bench_loader", *sys.argv[1 : sys.argv.index("--json")]]
+        what = f"training over the slower of loader and step, {spec.arch} {spec.alpha} at"
+        result = {
+            "what": f"{what} {size.height} px, batches of {batch}",
+            "measured": f"{share:.0%} ({together:,.0f} images/s)",
+            "demanded": f"at least {LEAST:.0%}",
+            "images_per_s": alone | {"decoding": decoding, "both": together},
+        }
+        record = {
+            "command": " ".join("DATA" if word == given.data else word for word in words),
+            "machine": msgspec.to_builtins(Probe().machine()),
+            "results": [result],
+        }
+        given.json.write_text(json.dumps(record, indent=2) + "\n")
     return 0 if share >= LEAST else 3
 
 

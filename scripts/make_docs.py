@@ -22,6 +22,7 @@ from edgenet.host.checkpoint import RECORD, Checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results"
+BENCH = ROOT / "docs" / "bench"
 TABLE = ROOT / "docs" / "results.md"
 WEIGHTS = ROOT / "edgenet" / "host" / "weights"
 
@@ -146,8 +147,29 @@ def table(found: dict[str, Recorded]) -> str:
             "",
             *made,
             "",
+            "## Benchmarks",
+            "",
+            "Written by the scripts themselves, each against its baseline in the same run; "
+            "the files are in [bench](bench).",
+            "",
+            *benchmarks(),
+            "",
         ]
     )
+
+
+def benchmarks() -> list[str]:
+    """The rows of docs/bench/*.json."""
+    rows = ["| what | measured | demanded | command | machine |", "|---|---|---|---|---|"]
+    for path in sorted(BENCH.glob("*.json")):
+        found = msgspec.json.decode(path.read_bytes())
+        machine = f"{found['machine']['cpu']}, {found['machine']['cores']} cores"
+        rows += [
+            f"| {one['what']} | {one['measured']} | {one['demanded']} | `{found['command']}` "
+            f"| {machine} |"
+            for one in found["results"]
+        ]
+    return rows
 
 
 def told(result: Recorded) -> str:
