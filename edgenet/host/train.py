@@ -84,7 +84,8 @@ def train(
 
     The weights kept are those at the end of the last epoch (their moving average, if the recipe
     has one), not the best on the evaluation split: picking those would measure luck.  Only
-    ``patience`` picks, and then on a validation split.
+    ``patience`` picks, and never on the split that is reported: on ``val`` where there is a
+    ``test`` beside it, else on a tenth of ``train``, which is then not learned from.
 
     Args:
         settings: what decides the result.
@@ -214,14 +215,14 @@ def _pictures(
 ) -> dict[str, data.Pictures]:
     """The pictures to learn from, to watch, and to evaluate on at the end."""
     parts: dict[str, Split] = {"train": dataset.splits["train"], "evaluated": dataset.evaluation}
-    if "val" in dataset.splits:
+    if settings.patience is None:
+        parts["watched"] = dataset.splits.get("val", dataset.evaluation)
+    elif {"val", "test"} <= set(dataset.splits):
         parts["watched"] = dataset.splits["val"]
-    elif settings.patience is not None:
+    else:  # the split that is reported on may not pick the weights
         parts["train"], parts["watched"] = hold_out(
             parts["train"], VALIDATION_SHARE, settings.seed, source=dataset.name
         )
-    else:
-        parts["watched"] = dataset.evaluation
     made: dict[int, data.Pictures] = {}
     for name, split in parts.items():
         if id(split) not in made:

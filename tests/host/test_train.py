@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -177,6 +178,25 @@ def test_without_a_validation_split_patience_holds_one_out(tmp_path):
     given = Settings(data="digits", spec=spec, recipe=short, patience=1)
     outcome = train(given, tmp_path / "run", machine=CPU)
     assert outcome.checkpoint.data["images"] == {"train": 1167, "test": 500}
+
+
+def test_patience_never_picks_on_the_split_that_is_reported(folder, tmp_path, monkeypatch):
+    watched = []
+    original = learner.Learner.__init__
+
+    def watch(self, *arguments, val, **options):
+        watched.append(val)
+        original(self, *arguments, val=val, **options)
+
+    monkeypatch.setattr(learner.Learner, "__init__", watch)
+    short = settings(folder, recipe=with_recipe(epochs=1), patience=1)
+    outcome = train(short, tmp_path / "held", machine=CPU)
+    assert outcome.checkpoint.data["images"] == {"train": 44, "val": 16}
+    (folder / "val").rename(folder / "test")
+    shutil.copytree(folder / "train", folder / "val")
+    outcome = train(short, tmp_path / "given", machine=CPU)
+    assert outcome.checkpoint.data["images"] == {"train": 48, "test": 16}
+    assert [len(pictures) for pictures in watched] == [4, 48]
 
 
 def test_a_loss_that_is_no_number_ends_the_run_in_words(folder, tmp_path, monkeypatch):
