@@ -104,7 +104,7 @@ def both(settings: Settings, machine: Machine, batch: int) -> float:
     return batch / statistics.median(steps[WARM_UP:])
 
 
-def main() -> int:
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", nargs="?", default="digits")
     parser.add_argument("--imgsz", type=int)
@@ -115,7 +115,11 @@ def main() -> int:
     parser.add_argument("--precision", choices=("32", "bf16-mixed"), default="32")
     parser.add_argument("--accelerator", choices=("auto", "cpu", "gpu"), default="auto")
     parser.add_argument("--json", type=Path, metavar="FILE", help="last; write the result")
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    given = arguments()
     on_gpu = given.accelerator != "cpu" and torch.cuda.is_available()
     device = torch.device("cuda", 0) if on_gpu else torch.device("cpu")
 
