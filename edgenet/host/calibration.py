@@ -18,6 +18,7 @@ from edgenet.drift.sqnr import sqnr_db
 from edgenet.errors import DataError, UsageError, unknown
 from edgenet.host import checkpoint as checkpoints
 from edgenet.host.checkpoint import CalibrationRecord, Checkpoint
+from edgenet.host.integer import IntegerGraph
 from edgenet.host.quantize import Calibrator
 from edgenet.host.quantizer import CALIBRATION_METHODS
 from edgenet.spec import Preprocess
@@ -192,12 +193,12 @@ def _compare(
     rest = np.random.default_rng(found.record.seed + 1).permutation(len(train)).tolist()
     held_back = [i for i in rest[: HELD_BACK + len(used)] if train.sha256(i) not in used]
     held_back = held_back[:HELD_BACK]
-    int8_graph = calibrator.convert()
+    int8_graph = IntegerGraph(calibrator.convert())
     reference, candidate = [], []
     with torch.inference_mode():
         for batch in _batches(train, held_back, preprocess, "comparing int8 with float", progress):
             reference.append(network(batch.permute(0, 3, 1, 2)))
-            candidate.append(int8_graph(batch))
+            candidate.append(int8_graph.logits(batch))
     a, b = torch.cat(reference).numpy(), torch.cat(candidate).numpy()
     return CalibrationReport(
         calibration=found.record,

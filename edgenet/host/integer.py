@@ -79,9 +79,18 @@ class IntegerGraph(Interpreter):
 
     def codes(self, pictures: Tensor) -> Tensor:
         """The int8 logits (N, classes) of normalized float32 pictures (N, H, W, 3)."""
+        found = self._answer(pictures)
+        return (found.values + found.zero_point).to(torch.int8)
+
+    def logits(self, pictures: Tensor) -> Tensor:
+        """The same, dequantized: float32 (N, classes)."""
+        found = self._answer(pictures)
+        return (found.values * found.scale).float()
+
+    def _answer(self, pictures: Tensor) -> Codes:
         with torch.inference_mode():
             found: Codes = self.run(pictures)
-        return (found.values + found.zero_point).to(torch.int8)
+        return found
 
     def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """The graph's only module checks the input's shape, which the layers do as well."""
