@@ -52,7 +52,7 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         backends: engines that run its models, the preferred one first.
         variants: models that its bundles hold, the preferred one first.
         requires: what it needs to run.
-        limits: of drift, size or latency, by name; see ``edgenet evaluate --help``.
+        limits: on drift, by name; see ``edgenet evaluate --help``.
     """
 
     name: str

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgenet.cli.options import data_option
+from edgenet.cli.options import TargetName, data_option
 from edgenet.cli.progress import StageProgress
 from edgenet.errors import LimitExceeded, UsageError
 
@@ -27,6 +27,9 @@ FILE = click.Path(path_type=Path, dir_okay=False, writable=True)
     multiple=True,
     metavar="VARIANT",
     help="Evaluate this variant, such as int8.tflite; repeatable.  [default: all that run here]",
+)
+@click.option(
+    "--target", type=TargetName(), help="Target whose limits hold.  [default: the bundle's]"
 )
 @click.option(
     "--limit",
@@ -58,6 +61,7 @@ def command(
     bundle: Path,
     data: str,
     variants: tuple[str, ...],
+    target: str | None,
     settings: tuple[str, ...],
     max_images: int | None,
     seed: int,
@@ -88,7 +92,7 @@ def command(
         if file is not None and not file.absolute().parent.is_dir():
             raise UsageError(f"{file} cannot be written; there is no folder {file.parent}")
     opened = Bundle.open(bundle)
-    demands = {**_of_target(opened), **wanted}
+    demands = {**_of_target(opened, target), **wanted}
     options = Options(
         variants=variants,
         max_images=max_images,
@@ -108,16 +112,21 @@ def command(
         raise LimitExceeded("; ".join(violation.message for violation in report.violations))
 
 
-def _of_target(bundle: Bundle) -> dict[str, float]:
-    """The limits of the bundle's target; none, with a warning, where it is not known here."""
+def _of_target(bundle: Bundle, wanted: str | None) -> dict[str, float]:
+    """The limits of a target, else of the bundle's; none, with a warning, if that is not known."""
     from edgenet import target
     from edgenet.drift import limits
 
     name = bundle.manifest.target
-    if name in target.names():
-        return limits.of_target(target.load(name).limits)
-    click.echo(f"warning: target {name!r} is not known here, nor are its limits", err=True)
-    return {}
+    if wanted is None and name not in target.names():
+        click.echo(
+            f"warning: target {name!r} is not known here, nor are its limits; "
+            "give its folder with --target",
+            err=True,
+        )
+        return {}
+    found = target.load(wanted or name)
+    return limits.of_target(found.limits, source=str(found.folder / "target.toml"))
 
 
 def _json(report: DriftReport) -> str:

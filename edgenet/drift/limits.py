@@ -9,7 +9,7 @@ from math import inf, isfinite
 import msgspec
 
 from edgenet.drift.record import DriftReport, Result, Violation
-from edgenet.errors import UsageError, unknown
+from edgenet.errors import TargetError, UsageError, unknown
 from edgenet.spec import Variant
 
 ROUNDING = 1e-9
@@ -96,23 +96,41 @@ def parse(settings: Iterable[str]) -> dict[str, float]:
             raise UsageError(f"limit {setting!r} is not of the form name=value, as top1_drop=0.5")
         if name not in LIMITS:
             raise UsageError(unknown("limit", name, LIMITS))
-        limit = LIMITS[name]
         try:
             bound = float(text)
         except ValueError:
             raise UsageError(f"limit {name} is {text!r}, not a number") from None
-        if not isfinite(bound) or not 0 <= bound <= limit.most:
-            hint = "; it is a share, not a percentage" if limit.most == 1 else ""
-            raise UsageError(
-                f"limit {name} is {text}, not between 0 and {limit.most:g}{limit.unit}{hint}"
-            )
+        if fault := _fault(name, bound):
+            raise UsageError(fault)
         limits[name] = bound
     return limits
 
 
-def of_target(limits: Mapping[str, float]) -> dict[str, float]:
-    """Those limits of a target that are about drift; a target has others, on size and speed."""
-    return {name: limits[name] for name in LIMITS if name in limits}
+def of_target(limits: Mapping[str, float], *, source: str = "target.toml") -> dict[str, float]:
+    """A target's limits, every one of which is known and makes sense.
+
+    Args:
+        limits: what the target's ``[limits]`` say.
+        source: what an error calls the target.
+
+    Raises:
+        TargetError: a limit has an unknown name or a bound that makes no sense.
+    """
+    for name, bound in limits.items():
+        if fault := _fault(name, bound):
+            raise TargetError(f"{source}: {fault}")
+    return dict(limits)
+
+
+def _fault(name: str, bound: float) -> str:
+    """What is wrong with a limit; empty when nothing."""
+    if name not in LIMITS:
+        return unknown("limit", name, LIMITS)
+    limit = LIMITS[name]
+    if isfinite(bound) and 0 <= bound <= limit.most:
+        return ""
+    hint = "; it is a share, not a percentage" if limit.most == 1 else ""
+    return f"limit {name} is {bound:g}, not between 0 and {limit.most:g}{limit.unit}{hint}"
 
 
 def judge(report: DriftReport, limits: Mapping[str, float]) -> DriftReport:

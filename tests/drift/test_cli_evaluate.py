@@ -162,9 +162,43 @@ def test_a_target_that_is_not_known_here_is_a_warning(evaluate, rewrite):
     assert "warning: target 'moon_lander' is not known here, nor are its limits" in result.stderr
 
 
+@pytest.fixture
+def kettle(tmp_path):
+    """Makes a target's folder with one limit."""
+
+    def make(limit):
+        folder = tmp_path / "kettle"
+        folder.mkdir(exist_ok=True)
+        (folder / "target.toml").write_text(
+            'name = "kettle"\ntitle = "A kettle"\nbackends = ["litert"]\n'
+            f'variants = ["int8.tflite"]\n[requires]\nextra = "pc"\n[limits]\n{limit}\n'
+        )
+        return str(folder)
+
+    return make
+
+
+def test_a_folder_targets_limits_are_enforced(evaluate, rewrite, coarse, kettle):
+    custom = rewrite(target="kettle")
+    assert evaluate(custom, "--target", kettle("snr_db = 1.0")).exit_code == 0
+    result = evaluate(custom, "--target", kettle("snr_db = 60.0"))
+    assert result.exit_code == 3
+    assert "below its limit of 60 dB" in result.stderr
+    assert "warning" not in result.stderr
+    # they take the place of those of the bundle's own target
+    assert evaluate(coarse, "--target", kettle("snr_db = 1.0")).exit_code == 0
+
+
+def test_a_folder_targets_misspelt_limit_is_refused_before_any_work(evaluate, tiny, kettle):
+    result = evaluate(tiny, "--target", kettle("top1_dropp = 0.0"), data="nowhere")
+    assert result.exit_code == 1
+    assert "kettle/target.toml: no limit 'top1_dropp'; did you mean 'top1_drop'?" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
+        (["--target", "pcc"], 2, "no target 'pcc'; did you mean 'pc'?"),
         (["--max-images", "0"], 2, "0 is not in the range x>=1"),
         (["--workers", "0"], 2, "0 is not in the range x>=1"),
         (["--variant", "int8"], 2, "no variant 'int8'"),

@@ -7,7 +7,7 @@ import pytest
 from edgenet.drift.compare import compare, measure
 from edgenet.drift.limits import LIMITS, judge, of_target, parse
 from edgenet.drift.record import DriftReport, Layer
-from edgenet.errors import UsageError
+from edgenet.errors import TargetError, UsageError
 
 LABELS = tuple("abc")
 
@@ -134,8 +134,12 @@ def test_a_setting_that_means_nothing_is_refused(setting, words):
         parse([setting])
 
 
-def test_a_targets_other_limits_are_not_ours():
-    assert of_target({"flash": 1e6, "top1_drop": 0.5, "p95_ms": 40}) == {"top1_drop": 0.5}
+def test_a_targets_limits_are_all_of_them_or_refused():
+    assert of_target({"top1_drop": 0.5, "agreement": 1}) == {"top1_drop": 0.5, "agreement": 1}
+    with pytest.raises(TargetError, match=r"^kettle: no limit 'top1_dropp'; did you mean"):
+        of_target({"top1_dropp": 0.0}, source="kettle")
+    with pytest.raises(TargetError, match=r"agreement is 95, not between 0 and 1; it is a share"):
+        of_target({"agreement": 95})
 
 
 def test_every_limit_says_what_it_demands():
