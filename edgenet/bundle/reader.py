@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -76,6 +77,16 @@ class Bundle:
     def variants(self) -> tuple[Variant, ...]:
         """The variants that the bundle holds, in the order of ``spec.VARIANTS``."""
         return tuple(variant for variant in VARIANTS if variant in self.manifest.models)
+
+    @property
+    def sha256(self) -> str:
+        """The bundle's identity: the sha256, in hex, of its manifest with ``drift`` null.
+
+        The manifest holds the digest of every file.  What was measured on the bundle afterwards
+        (``amend``) does not make it another one.
+        """
+        bare = msgspec.structs.replace(self.manifest, drift=None)
+        return hashlib.sha256(manifests.encode(bare)).hexdigest()
 
     def record(self, variant: str) -> ModelRecord:
         """The record of a variant.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -10,7 +9,7 @@ from time import perf_counter
 import numpy as np
 
 from edgenet import __version__, image, runtime
-from edgenet.bundle import MANIFEST, Bundle
+from edgenet.bundle import Bundle
 from edgenet.dataset import Dataset, Progress, silent
 from edgenet.drift.answers import Answers, Lane, answer, usable_cores
 from edgenet.drift.compare import compare, measure
@@ -75,7 +74,7 @@ def evaluate(
     layers = comparison.measure(fitted, len(layer_pictures), progress) if comparison else ()
     return DriftReport(
         bundle=bundle.manifest.name,
-        manifest_sha256=hashlib.sha256((bundle.root / MANIFEST).read_bytes()).hexdigest(),
+        bundle_sha256=bundle.sha256,
         target=bundle.manifest.target,
         dataset=dataset.name,
         note=dataset.note,

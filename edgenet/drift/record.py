@@ -142,7 +142,7 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
         kind: tells the record from others.
         schema: number of this record's form.
         bundle: the bundle's name.
-        manifest_sha256: of the bundle's manifest, which names every file's digest.
+        bundle_sha256: the bundle's identity, ``Bundle.sha256``.
         target: the target that the bundle is made for.
         dataset: the data set's name.
         note: what a reader of results on it must know; empty when nothing.
@@ -165,7 +165,7 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["drift"] = "drift"
     schema: int = SCHEMA
     bundle: str
-    manifest_sha256: str
+    bundle_sha256: str
     target: str
     dataset: str
     note: str

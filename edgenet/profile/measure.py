@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import subprocess
@@ -16,7 +15,7 @@ from typing import Literal
 import msgspec
 
 from edgenet import __version__
-from edgenet.bundle import MANIFEST, Bundle
+from edgenet.bundle import Bundle
 from edgenet.environment import Probe, Recorder, State, throttling
 from edgenet.profile.record import SCHEMA, Profile, Run, Settings, Unmeasured, run_title
 from edgenet.profile.statistics import summarize
@@ -67,7 +66,7 @@ def measure(  # noqa: PLR0913  (what to measure, how, and whom to tell)
         edgenet=__version__,
         bundle=bundle.manifest.name,
         target=bundle.manifest.target,
-        manifest_sha256=hashlib.sha256((bundle.root / MANIFEST).read_bytes()).hexdigest(),
+        bundle_sha256=bundle.sha256,
         arch=spec.arch,
         alpha=spec.alpha,
         height=spec.preprocess.height,

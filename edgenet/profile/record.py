@@ -157,7 +157,7 @@ class Profile(msgspec.Struct, frozen=True):
         edgenet: version of edgenet that measured.
         bundle: the bundle's name.
         target: what it was exported for.
-        manifest_sha256: of the bundle's manifest, which names every file's digest.
+        bundle_sha256: the bundle's identity, ``Bundle.sha256``.
         arch: the network.
         alpha: its width multiplier.
         height: rows of its input.
@@ -175,7 +175,7 @@ class Profile(msgspec.Struct, frozen=True):
     edgenet: str
     bundle: str
     target: str
-    manifest_sha256: str
+    bundle_sha256: str
     arch: str
     alpha: float
     height: int

@@ -96,7 +96,7 @@ def _origin(report: DriftReport) -> str:
         ("data set", f"{report.dataset}, {report.split} split"),
         ("engines", engines),
         ("edgenet", report.versions["edgenet"]),
-        ("manifest sha256", Markup(f"<code>{report.manifest_sha256[:16]}…</code>")),
+        ("bundle sha256", Markup(f"<code>{report.bundle_sha256[:16]}…</code>")),
         ("speed", f"{report.images_per_s:,.0f} pictures/s, each shown to every variant"),
     ]
     return facts(known) + "".join(map(paragraph, words.remarks(report)))

@@ -12,7 +12,7 @@ from edgenet.profile.statistics import Stats
 
 _STATS = Stats.__struct_fields__
 FIELDS = (
-    *("measured_at", "bundle", "target", "manifest_sha256", "variant", "engine"),
+    *("measured_at", "bundle", "target", "bundle_sha256", "variant", "engine"),
     *("engine_version", "threads", "stage", *_STATS, "init_ms", "first_ms", "warmup_avg_ms"),
     *("model_bytes", "memory_bytes", "throttled", "governor", "mhz_min", "mhz_max"),
     *("temperature_c_max", "board", "cpu", "cores", "os", "python", "edgenet"),
@@ -37,7 +37,7 @@ def _common(profile: Profile) -> dict[str, object]:
         "measured_at": profile.measured_at,
         "bundle": profile.bundle,
         "target": profile.target,
-        "manifest_sha256": profile.manifest_sha256,
+        "bundle_sha256": profile.bundle_sha256,
         "board": machine.board,
         "cpu": machine.cpu,
         "cores": machine.cores,

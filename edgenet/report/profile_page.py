@@ -228,7 +228,7 @@ def _machine(profile: Profile) -> Section:
     method = html.facts(
         [
             ("command", Markup(f"<code>{escape(profile.command)}</code>")),
-            ("bundle's manifest, sha256", Markup(f"<code>{profile.manifest_sha256}</code>")),
+            ("bundle sha256", Markup(f"<code>{profile.bundle_sha256}</code>")),
             ("warm-up runs", settings.warmup_runs),
             ("runs, at least", settings.num_runs),
             ("seconds, at least", f"{settings.min_secs:g}"),

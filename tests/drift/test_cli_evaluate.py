@@ -229,7 +229,10 @@ def test_help_names_every_limit():
 
 def test_a_recorded_report_is_in_the_manifest_and_the_bundle_stays_whole(evaluate, tiny, tmp_path):
     copy = shutil.copytree(tiny.root, tmp_path / "copy")
-    assert evaluate(copy, "--record").exit_code == 0
+    result = evaluate(copy, "--record", "--json")
+    assert result.exit_code == 0
+    # the report still names the bundle that it is about
+    assert json.loads(result.stdout)["bundle_sha256"] == Bundle.open(copy).sha256 == tiny.sha256
     recorded = Bundle.open(copy).manifest.drift
     assert recorded["images"] == 120
     assert recorded["variants"]["int8.tflite"]["drift"]["agreement"]["of"] == 120

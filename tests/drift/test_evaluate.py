@@ -47,7 +47,7 @@ def test_every_variant_is_measured_against_the_float_tflite(tiny, dataset):
     )
     assert (report.images, report.available, report.seed) == (120, 120, None)
     manifest = (tiny.root / "manifest.json").read_bytes()
-    assert report.manifest_sha256 == hashlib.sha256(manifest).hexdigest()
+    assert report.bundle_sha256 == hashlib.sha256(manifest).hexdigest()
 
 
 def test_accuracy_is_what_the_classifier_answers_picture_by_picture(tiny, dataset):

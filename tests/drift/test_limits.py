@@ -22,7 +22,7 @@ def report(lost: int = 0, *, images: int = 200, layers: tuple[Layer, ...] = ()) 
     return DriftReport(
         bundle="b",
         target="pc",
-        manifest_sha256="",
+        bundle_sha256="",
         dataset="d",
         note="",
         split="val",

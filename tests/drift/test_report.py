@@ -27,7 +27,7 @@ def report(lost: int = 0, won: int = 0, **changed) -> DriftReport:
     drift = compare(reference, variant, targets, LABELS)
     measured = DriftReport(
         bundle="mobilenet",
-        manifest_sha256="0123456789abcdef" * 4,
+        bundle_sha256="0123456789abcdef" * 4,
         target="pc",
         dataset="pictures",
         note="",

@@ -107,7 +107,7 @@ def make_profile(make_run: MakeRun) -> MakeProfile:
             "edgenet": "0.1.0",
             "bundle": "mobilenet_v1_0.5_128",
             "target": "rpi",
-            "manifest_sha256": "ab" * 32,
+            "bundle_sha256": "ab" * 32,
             "arch": "mobilenet_v1",
             "alpha": 0.5,
             "height": 128,
