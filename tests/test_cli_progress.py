@@ -34,6 +34,21 @@ def test_a_terminal_sees_the_line_move_and_then_end() -> None:
     assert stream.getvalue().endswith(" s\n")
 
 
+def test_work_of_unknown_length_has_a_count_and_no_bar() -> None:
+    stream = Terminal()
+    with StageProgress(stream) as progress:
+        progress("downloading cifar.tar.gz (MB)", 170, 0)
+    assert "  downloading cifar.tar.gz (MB)  170\r" in stream.getvalue()
+    assert "downloading cifar.tar.gz (MB) 170  " in stream.getvalue()
+
+
+def test_a_bar_is_never_longer_than_full() -> None:
+    stream = Terminal()
+    with StageProgress(stream) as progress:
+        progress("reading", 50, 2)
+    assert f"[{'#' * 24}] 50/2" in stream.getvalue()
+
+
 def test_a_message_does_not_break_the_moving_line() -> None:
     stream = Terminal()
     with StageProgress(stream) as progress:

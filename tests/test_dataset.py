@@ -388,7 +388,7 @@ def test_a_download_is_checked_and_told_of(server, tmp_path):
         progress=lambda *what: told.append(what),
     )
     assert content == path.read_bytes()
-    assert told[-1] == ("downloading x.bin", 3 << 20, 3 << 20)
+    assert told[-1] == ("downloading x.bin (MB)", 4, 4)
     assert len(told) > 1
 
 

@@ -13,6 +13,8 @@ WIDTH = 24
 class StageProgress:
     """Told ``(what, done, total)``; a stage ends when another starts or the block ends.
 
+    A total below 1 is not known: there is no bar then, only the count.
+
     Usable wherever a ``edgenet.dataset.Progress`` is asked for::
 
         with StageProgress() as progress:
@@ -25,7 +27,7 @@ class StageProgress:
         self._what = ""
         self._started = 0.0
         self._drawn = 0.0
-        self._total = 1
+        self._count = 1
 
     def __enter__(self) -> Self:
         return self
@@ -47,12 +49,10 @@ class StageProgress:
             if self._what:
                 self._finish()
             self._what, self._started, self._drawn = what, now, 0.0
-        self._total = total
+        self._count = max(done, total)
         if self.live and (now - self._drawn > 0.1 or done == total):
             self._drawn = now
-            filled = WIDTH * done // max(total, 1)
-            bar = "#" * filled + "-" * (WIDTH - filled)
-            self.stream.write(f"\r\x1b[K  {what}  [{bar}] {done}/{total}")
+            self.stream.write(f"\r\x1b[K  {what}  {_so_far(done, total)}")
             self.stream.flush()
 
     def say(self, text: str) -> None:
@@ -62,8 +62,15 @@ class StageProgress:
 
     def _finish(self) -> None:
         seconds = time.monotonic() - self._started
-        count = f" {self._total}" if self._total > 1 else ""
+        count = f" {self._count}" if self._count > 1 else ""
         start = "\r\x1b[K" if self.live else ""
         self.stream.write(f"{start}  {self._what}{count}  {seconds:.1f} s\n")
         self.stream.flush()
         self._what = ""
+
+
+def _so_far(done: int, total: int) -> str:
+    if total < 1:
+        return str(done)
+    filled = min(WIDTH * done // total, WIDTH)
+    return f"[{'#' * filled}{'-' * (WIDTH - filled)}] {done}/{total}"

@@ -13,6 +13,7 @@ from edgenet.dataset.split import Progress
 from edgenet.errors import DataError
 
 BLOCK = 1 << 20
+MB = 10**6
 
 
 def fetch(url: str, destination: Path, *, sha256: str, progress: Progress | None = None) -> Path:
@@ -22,7 +23,8 @@ def fetch(url: str, destination: Path, *, sha256: str, progress: Progress | None
         url: what to download, over https.
         destination: the file to write; its folder is made.
         sha256: the digest that the file must have.
-        progress: told the bytes received and the bytes in all.
+        progress: told the megabytes received and those in all, rounded up; 0 where the server does
+            not say.
 
     Raises:
         DataError: the server does not answer, the disk refuses, or the digest differs.
@@ -41,7 +43,9 @@ def fetch(url: str, destination: Path, *, sha256: str, progress: Progress | None
                 digest.update(block)
                 done += len(block)
                 if progress:
-                    progress(f"downloading {destination.name}", done, total)
+                    progress(
+                        f"downloading {destination.name} (MB)", -(-done // MB), -(-total // MB)
+                    )
         if digest.hexdigest() != sha256:
             raise DataError(
                 f"{url}: sha256 is {digest.hexdigest()}, expected {sha256}; the download was cut "
