@@ -62,20 +62,31 @@ def test_an_example_holds_the_pixels_of_its_file(tmp_path):
 
 def test_a_folder_without_splits_holds_out_a_fifth_of_every_class(tmp_path):
     write_classes(tmp_path, pictures=10)
-    dataset = open_dataset(str(tmp_path), split_seed=3)
+    dataset = open_dataset(str(tmp_path))
     train, val = dataset.splits["train"], dataset.splits["val"]
     assert np.bincount(train.targets).tolist() == [8, 8]
     assert np.bincount(val.targets).tolist() == [2, 2]
     assert not {e.name for e in train} & {e.name for e in val}
 
 
-def test_the_split_follows_the_seed_alone(tmp_path):
+def test_the_split_is_the_same_every_time(tmp_path):
     write_classes(tmp_path, pictures=10)
-    names = [
-        [e.name for e in open_dataset(str(tmp_path), split_seed=seed).splits["val"]]
-        for seed in (1, 1, 2)
-    ]
-    assert names[0] == names[1] != names[2]
+    first, again = ([e.name for e in open_dataset(str(tmp_path)).splits["val"]] for _ in range(2))
+    assert first == again
+
+
+def test_a_class_that_a_split_lacks_is_in_the_note(tmp_path):
+    write_classes(tmp_path / "train", ("ant", "bee", "cat", "dog", "elk"))
+    write_classes(tmp_path / "val", ("ant", "bee", "cat", "elk"))
+    write_classes(tmp_path / "test", ("ant",))
+    assert open_dataset(str(tmp_path)).note == (
+        "test has no pictures of 'bee', 'cat', 'dog' and 1 more; val has no pictures of 'dog'"
+    )
+
+
+def test_a_whole_folder_needs_no_note(tmp_path):
+    write_classes(tmp_path)
+    assert open_dataset(str(tmp_path)).note == ""
 
 
 def test_a_train_folder_alone_is_split(tmp_path):
@@ -226,12 +237,13 @@ def test_held_out_parts_are_disjoint_and_whole():
     first, second = hold_out(whole, 0.1, seed=0, source="x")
     assert np.bincount(second.targets).tolist() == [5, 3, 1]
     assert list(range(83)) == sorted([*first.indices, *second.indices])
+    assert second.indices.tolist() != hold_out(whole, 0.1, seed=1, source="x")[1].indices.tolist()
 
 
 # digits
 
 
-def test_digits_are_real_pictures_split_by_seed():
+def test_digits_are_real_pictures_that_come_split():
     pytest.importorskip("sklearn", reason="scikit-learn comes with the host extra")
     dataset = open_dataset("digits")
     train, test = dataset.splits["train"], dataset.splits["test"]
@@ -240,8 +252,6 @@ def test_digits_are_real_pictures_split_by_seed():
     assert ((32, 32, 3), np.uint8) == (test[0].rgb.shape, test[0].rgb.dtype)
     assert not {e.name for e in train} & {e.name for e in test}
     assert np.ptp(np.bincount(test.targets)) <= 3
-    other = open_dataset("digits", split_seed=1).splits["test"]
-    assert [e.name for e in other] != [e.name for e in test]
 
 
 def test_digits_say_what_they_need(monkeypatch):

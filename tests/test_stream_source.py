@@ -64,6 +64,19 @@ def test_glob_is_every_file_that_matches(folder, pattern, expected):
     assert levels(open_source(f"{folder}/{pattern}")) == expected
 
 
+def test_hidden_files_are_passed_over(folder):
+    (folder / "._b.png").write_bytes(png(3))
+    (folder / ".cache").mkdir()
+    (folder / ".cache" / "d.png").write_bytes(png(4))
+    (folder / "a.jpg").unlink()
+    assert levels(open_source(str(folder))) == [1, 2]
+    assert levels(open_source(f"{folder}/**/*.[pP]*")) == [1, 2]
+    # unless they are named
+    assert levels(open_source(f"{folder}/.*.png")) == [3]
+    assert levels(open_source(f"{folder}/.cache/*.png")) == [4]
+    assert levels(open_source(f"{folder}/.cache")) == [4]
+
+
 def test_glob_may_be_relative(folder, monkeypatch):
     monkeypatch.chdir(folder)
     (frame,) = open_source("*.PNG")

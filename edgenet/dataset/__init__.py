@@ -12,14 +12,14 @@ __all__ = ["NAMES", "Dataset", "Example", "Progress", "Split", "hold_out", "open
 NAMES = ("cifar10", "digits")
 
 
-def open_dataset(source: str, *, split_seed: int = 0, progress: Progress | None = None) -> Dataset:
+def open_dataset(source: str, *, progress: Progress | None = None) -> Dataset:
     """Opens a data set; pictures are read later, when they are used.
+
+    Data that does not come split is split in the same way every time.
 
     Args:
         source: ``digits``, ``cifar10``, ``cifar10:PATH`` (see ``cifar10.open_cifar10``), or a
             folder of class folders, with or without ``train``/``val``/``test`` above them.
-        split_seed: of the split, where the data does not come split.  Every command keeps the
-            default, so that what one trains on another does not evaluate on.
         progress: told about a download.
 
     Raises:
@@ -29,7 +29,7 @@ def open_dataset(source: str, *, split_seed: int = 0, progress: Progress | None 
     if source == "digits":
         from edgenet.dataset.digits import open_digits
 
-        return open_digits(split_seed=split_seed)
+        return open_digits()
     name, colon, place = source.partition(":")
     if name == "cifar10":
         from edgenet.dataset.cifar10 import open_cifar10
@@ -46,4 +46,4 @@ def open_dataset(source: str, *, split_seed: int = 0, progress: Progress | None 
         raise DataError(f"{source} is a file; give the folder that holds the class folders")
     from edgenet.dataset.folder import open_folder
 
-    return open_folder(folder, split_seed=split_seed)
+    return open_folder(folder)

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 
 from edgenet import image
-from edgenet.dataset.split import ArraySplit, Dataset, Pixels, Targets, hold_out
+from edgenet.dataset.split import SPLIT_SEED, ArraySplit, Dataset, Pixels, Targets, hold_out
 from edgenet.errors import MissingPackage
 from edgenet.spec import Preprocess
 
@@ -18,14 +18,14 @@ SIDE = 32
 TEST_SHARE = 500 / 1797
 
 
-def open_digits(*, split_seed: int = 0) -> Dataset:
+def open_digits() -> Dataset:
     """White digits on black, enlarged to 32x32; 500 of them are the test split.
 
     Raises:
         MissingPackage: scikit-learn is not installed.
     """
     whole = ArraySplit("digits", _load)
-    train, test = hold_out(whole, TEST_SHARE, split_seed, source="digits")
+    train, test = hold_out(whole, TEST_SHARE, SPLIT_SEED, source="digits")
     return Dataset("digits", tuple("0123456789"), {"train": train, "test": test})
 
 

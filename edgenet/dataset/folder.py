@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from edgenet.dataset.split import Dataset, FileSplit, Split, hold_out
+from edgenet.dataset.split import SPLIT_SEED, Dataset, FileSplit, Split, hold_out
 from edgenet.errors import DataError
-
-log = logging.getLogger(__name__)
 
 SUFFIXES = frozenset(
     {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -19,11 +17,12 @@ SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "va
 HELD_OUT = 0.2
 
 
-def open_folder(root: Path, *, split_seed: int = 0) -> Dataset:
+def open_folder(root: Path) -> Dataset:
     """Opens ``root/<class>/**/<picture>`` or ``root/{train,val,test}/<class>/**/<picture>``.
 
     Classes and pictures are ordered by name.  Where no part is set aside, a fifth of every class
-    is, drawn by ``split_seed``.  Hidden files and files that are not pictures are passed over.
+    is, the same one every time.  Hidden files and files that are not pictures are passed over.
+    A class of ``train`` may be missing elsewhere; the data set's note says so.
 
     Raises:
         DataError: there is no class folder, only one, or one without pictures; named in
@@ -32,7 +31,7 @@ def open_folder(root: Path, *, split_seed: int = 0) -> Dataset:
     parts = _split_folders(root)
     if not parts:
         labels = _class_names(root)
-        first, held = hold_out(_read(root, root, labels), HELD_OUT, split_seed, source=str(root))
+        first, held = hold_out(_read(root, root, labels), HELD_OUT, SPLIT_SEED, source=str(root))
         return Dataset(root.resolve().name, labels, {"train": first, "val": held})
     if "train" not in parts:
         raise DataError(f"{root} has {', '.join(sorted(parts))}/ but no train/ folder; add one")
@@ -42,9 +41,9 @@ def open_folder(root: Path, *, split_seed: int = 0) -> Dataset:
     }
     if len(splits) == 1:
         splits["train"], splits["val"] = hold_out(
-            splits["train"], HELD_OUT, split_seed, source=str(root)
+            splits["train"], HELD_OUT, SPLIT_SEED, source=str(root)
         )
-    return Dataset(root.resolve().name, labels, splits)
+    return Dataset(root.resolve().name, labels, splits, note=_missing(labels, splits))
 
 
 def _split_folders(root: Path) -> dict[str, Path]:
@@ -85,14 +84,12 @@ def _read(root: Path, folder: Path, labels: tuple[str, ...]) -> FileSplit:
     paths: list[Path] = []
     targets: list[int] = []
     for label, name in enumerate(labels):
-        pictures = _pictures(folder / name)
+        pictures = pictures_below(folder / name)
         if not pictures and (folder / name).is_dir():
             raise DataError(
                 f"{folder / name} holds no pictures ({' '.join(sorted(SUFFIXES))}); "
                 "add some or remove the folder"
             )
-        if not pictures:
-            log.warning("%s has no pictures of class %r", folder, name)
         paths += pictures
         targets += [label] * len(pictures)
     if not paths:
@@ -100,14 +97,32 @@ def _read(root: Path, folder: Path, labels: tuple[str, ...]) -> FileSplit:
     return FileSplit(root, tuple(paths), np.asarray(targets, np.int64))
 
 
-def _pictures(folder: Path) -> list[Path]:
+def _missing(labels: tuple[str, ...], splits: Mapping[str, Split]) -> str:
+    """Which classes a split lacks; empty when none."""
+    parts = []
+    for name, split in splits.items():
+        held = set(split.targets.tolist())
+        lacking = [repr(label) for n, label in enumerate(labels) if n not in held]
+        if lacking:
+            more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+            parts.append(f"{name} has no pictures of {', '.join(lacking[:3])}{more}")
+    return "; ".join(parts)
+
+
+def pictures_below(folder: Path) -> list[Path]:
+    """The picture files in a folder and its subfolders, sorted; hidden ones are passed over."""
     return sorted(
         path
         for path in folder.rglob("*")
         if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and not is_hidden(path.relative_to(folder))
         and path.is_file()
     )
+
+
+def is_hidden(path: Path) -> bool:
+    """Whether a file, or a folder on the relative ``path`` to it, starts with a dot."""
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _subfolders(root: Path) -> list[Path]:

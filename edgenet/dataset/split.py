@@ -18,6 +18,8 @@ from edgenet.errors import DataError
 
 Pixels = NDArray[np.uint8]
 Targets = NDArray[np.int64]
+SPLIT_SEED = 0
+"""Of every split that is drawn: what one command trains on, another does not evaluate on."""
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much is done and how much there is."""
 

@@ -116,6 +116,8 @@ def train(
         dataset = open_dataset(settings.data, progress=observer.progress)
         if dataset.labels != settings.spec.labels:
             raise CheckpointError(f"{settings.data} no longer has the classes of {folder}")
+        if dataset.note:
+            observer.stage(f"{dataset.name}: {dataset.note}")
         pictures = _pictures(dataset, settings, machine, observer)
         module = learner.Learner(
             model,

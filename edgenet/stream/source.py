@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from time import monotonic
 from typing import BinaryIO
 
 from edgenet import image
-from edgenet.dataset.folder import SUFFIXES
+from edgenet.dataset.folder import SUFFIXES, is_hidden, pictures_below
 from edgenet.errors import DataError, SourceError, nothing_at
 from edgenet.runner import Frame, Source
 from edgenet.stream.video import VIDEO_SUFFIXES, Video
 
 MAX_FRAME_BYTES = 64 * 2**20
+WILDCARDS = "*?["
 
 OnError = Callable[[DataError], None]
 
@@ -28,7 +30,8 @@ def open_source(source: str, *, on_error: OnError = _refuse) -> Source:
 
     Args:
         source: a picture, a folder (searched with its subfolders), a glob (``**`` too), a video
-            file, or ``-`` for pictures on standard input.
+            file, or ``-`` for pictures on standard input.  Folders and globs pass over hidden
+            files, but for a glob that names a leading dot.
         on_error: told of each picture that cannot be read, which is then left out; by default
             the first one ends the iteration.
 
@@ -39,7 +42,7 @@ def open_source(source: str, *, on_error: OnError = _refuse) -> Source:
         return Stdin(sys.stdin.buffer, on_error=on_error)
     path = Path(source)
     if path.is_dir():
-        found = [p for p in sorted(path.rglob("*")) if p.suffix.lower() in SUFFIXES and p.is_file()]
+        found = pictures_below(path)
         if not found:
             raise SourceError(f"{path} holds no pictures ({' '.join(sorted(SUFFIXES))})")
         return Pictures(found, on_error=on_error)
@@ -47,7 +50,7 @@ def open_source(source: str, *, on_error: OnError = _refuse) -> Source:
         if path.suffix.lower() in VIDEO_SUFFIXES:
             return Video(path)
         return Pictures([path], on_error=on_error)
-    if any(wildcard in source for wildcard in "*?["):
+    if any(wildcard in source for wildcard in WILDCARDS):
         found = sorted(p for p in _glob(path) if p.is_file())
         if not found:
             raise SourceError(f"no file matches {source!r}")
@@ -133,5 +136,8 @@ class Stdin:
 
 
 def _glob(pattern: Path) -> Iterator[Path]:
-    anchor = Path(pattern.anchor)
-    return anchor.glob(str(pattern.relative_to(anchor)))
+    start = Path(*takewhile(lambda part: not set(part) & set(WILDCARDS), pattern.parts))
+    rest = pattern.relative_to(start)
+    for path in start.glob(str(rest)):
+        if is_hidden(rest) or not is_hidden(path.relative_to(start)):
+            yield path

@@ -117,6 +117,15 @@ def test_digits_reach_97_percent_with_nothing_but_defaults(tmp_path):
     assert outcome.score.top1 >= 0.97
 
 
+def test_a_class_that_is_missing_in_val_is_told(folder, tmp_path):
+    shutil.rmtree(folder / "val" / "dark")
+    recorder = Recorder()
+    short = settings(folder, recipe=with_recipe(epochs=1))
+    outcome = train(short, tmp_path / "run", machine=CPU, observer=recorder)
+    assert "data: val has no pictures of 'dark'" in recorder.said
+    assert outcome.checkpoint.data["note"] == "val has no pictures of 'dark'"
+
+
 def test_the_seed_decides_the_weights(folder, tmp_path):
     runs = {"a": 1, "b": 1, "c": 2}
     outcomes = [
