@@ -74,6 +74,11 @@ def command(
     used = report.calibration
     click.echo(f"{output or model}: calibrated with {used.images} pictures of {used.source}")
     click.echo(f"  {report.activations} activation ranges by {used.method}")
+    if report.sqnr_db is None or report.agreement is None:
+        click.echo(
+            "  every training picture was used, so none is left to compare int8 with float on"
+        )
+        return
     click.echo(
         f"  on {report.held_back} other training pictures int8 logits are {report.sqnr_db:.1f} dB "
         f"from float, the answer is the same on {report.agreement:.1%}"

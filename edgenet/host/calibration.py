@@ -150,16 +150,16 @@ class CalibrationReport(msgspec.Struct, frozen=True):
     Attributes:
         calibration: which pictures were used.
         activations: how many ranges were recorded.
-        held_back: how many pictures the figures below are of.
-        sqnr_db: signal to quantization noise of the int8 logits, in dB.
-        agreement: share of pictures for which int8 and float give the same class.
+        held_back: how many pictures the figures below are of; 0 when calibration used all.
+        sqnr_db: signal to quantization noise of the int8 logits, in dB; None without pictures.
+        agreement: share of pictures for which int8 and float give the same class, or None.
     """
 
     calibration: Calibration
     activations: int
     held_back: int
-    sqnr_db: float
-    agreement: float
+    sqnr_db: float | None
+    agreement: float | None
 
 
 def record(
@@ -193,6 +193,8 @@ def _compare(
     rest = np.random.default_rng(found.record.seed + 1).permutation(len(train)).tolist()
     held_back = [i for i in rest[: HELD_BACK + len(used)] if train.sha256(i) not in used]
     held_back = held_back[:HELD_BACK]
+    if not held_back:
+        return CalibrationReport(found.record, len(found.ranges), 0, None, None)
     int8_graph = IntegerGraph(calibrator.convert())
     reference, candidate = [], []
     with torch.inference_mode():

@@ -20,6 +20,7 @@ from edgenet.host.quantize import Calibrator, example_input, input_quantization
 from edgenet.spec import ModelSpec, Preprocess
 
 LABELS = tuple("0123456789")
+PAIRS = ModelSpec("mobilenet_v1", 0.25, ("a", "b"), Preprocess(32, 32))
 SPEC = ModelSpec("mobilenet_v1", 0.25, LABELS, Preprocess(64, 64))
 
 
@@ -202,6 +203,14 @@ def test_calibration_is_kept_with_the_checkpoint_and_the_weights_stay(
         (tmp_path / name / checkpoints.WEIGHTS).read_bytes() for name in ("plain", "calibrated")
     ]
     assert same[0] == same[1]
+
+
+def test_a_data_set_that_is_used_up_is_not_compared_on(tmp_path: Path) -> None:
+    checkpoints.save(tmp_path / "plain", Checkpoint(spec=PAIRS), build(PAIRS).state_dict())
+    pictures = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), np.uint8)
+    dataset = two_classes(train=pictures[:4], val=pictures[4:])
+    report = calibration.record(tmp_path / "plain", tmp_path / "out", Choice(dataset))
+    assert (report.calibration.images, report.held_back, report.sqnr_db) == (4, 0, None)
 
 
 def test_calibrating_with_other_classes_is_refused(network: Network, tmp_path: Path) -> None:
