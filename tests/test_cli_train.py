@@ -50,7 +50,8 @@ def test_json_holds_the_record_and_no_place_of_this_machine(folder, tmp_path):
     assert content["seed"] == 3
     assert content["spec"]["labels"] == ["bright", "dark"]
     assert set(content["metrics"]) == {"val_top1", "val_top5", "val_loss"}
-    assert content["command"].split()[0] == "edgenet"
+    small = " ".join(SMALL)
+    assert content["command"] == f"edgenet train --data DATA {small} --json --seed 3 -o OUT"
     assert content["epochs"] == 1
     assert str(tmp_path) not in result.stdout
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from edgenet.cli.options import TargetName, data_option, dataset_of
+from edgenet.cli.options import TargetName, data_option, dataset_of, typed
 from edgenet.cli.progress import StageProgress
 
 if TYPE_CHECKING:
@@ -52,7 +50,10 @@ if TYPE_CHECKING:
     "--seed", type=int, default=0, show_default=True, help="Seed that the pictures are drawn with."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the bundle's manifest as JSON.")
+@click.pass_context
 def command(
+    ctx: click.Context,
+    /,
     target_name: str,
     model: Path | None,
     output: Path | None,
@@ -80,7 +81,7 @@ def command(
             target,
             output or Path(f"{model.resolve().name}-{target.name}"),
             calibration=Choice(dataset, calib_samples, seed, calib_method) if dataset else None,
-            command=shlex.join(["edgenet", *sys.argv[1:]]),
+            command=typed(ctx),
             progress=progress,
         )
     if as_json:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from edgenet import __version__
+from edgenet.cli.options import WORDS
 from edgenet.errors import EdgenetError, unknown
 
 COMMANDS = {
@@ -44,6 +45,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise click.UsageError(unknown("command", args[0], COMMANDS), ctx)
+        ctx.meta[WORDS] = args[1:]
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
     from edgenet.dataset import Dataset
     from edgenet.dataset.split import Progress
 
-
 FC = TypeVar("FC", bound=Callable[..., Any] | click.Command)
+
+WORDS = "edgenet.words"
 
 
 class TargetName(click.ParamType[str]):
@@ -54,3 +57,35 @@ def dataset_of(source: str | None, *, progress: Progress) -> Dataset | None:
     from edgenet.dataset import open_dataset
 
     return open_dataset(source, progress=progress)
+
+
+def typed(ctx: click.Context) -> str:
+    """The command as it was typed, for records that others read and that are the same anywhere.
+
+    Arguments come first, then options in their order.  A place of this machine is written as the
+    name of what was given there: DATA, MODEL, BUNDLE, OUT.
+    """
+    values, _, order = ctx.command.make_parser(ctx).parse_args(list(ctx.meta[WORDS]))
+    words: list[str] = []
+    for param in sorted(dict.fromkeys(order), key=lambda one: isinstance(one, click.Option)):
+        name = param.name or ""
+        if ctx.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+            continue
+        given = values[name] if isinstance(values[name], list) else [values[name]]
+        for value in given:
+            words += param.opts[:1] if isinstance(param, click.Option) else []
+            words += [] if getattr(param, "is_flag", False) else [_without_place(param, value)]
+    return shlex.join(["edgenet", ctx.info_name or "", *words])
+
+
+def _without_place(param: click.Parameter, value: str) -> str:
+    from edgenet.dataset import NAMES
+
+    if param.name == "data":
+        place = value not in NAMES
+    else:
+        place = isinstance(param.type, click.Path) or "/" in value or "\\" in value
+    if not place:
+        return value
+    name = max(param.opts, key=len).strip("-").upper()
+    return "OUT" if name == "OUTPUT" else name

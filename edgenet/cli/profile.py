@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgenet.cli.options import typed
 from edgenet.cli.progress import StageProgress
 from edgenet.errors import EngineError, UsageError, unknown
 
@@ -118,7 +117,7 @@ def command(
         _refuse_measuring(ctx, bundle)
         found = record.read(bundle)
     else:
-        found = _measure(bundle, options)
+        found = _measure(bundle, options, typed(ctx))
     if csv_file is not None:
         record.save(csv_file, profile_csv.text(found).encode())
     if html_file is not None:
@@ -142,7 +141,7 @@ def _refuse_measuring(ctx: click.Context, file: Path) -> None:
             raise UsageError(f"{file} is a record, which is only reported; drop {option}")
 
 
-def _measure(folder: Path, options: dict[str, Any]) -> Profile:
+def _measure(folder: Path, options: dict[str, Any], command: str) -> Profile:
     from edgenet.bundle import Bundle
     from edgenet.environment import Probe
     from edgenet.profile.measure import measure, sweep
@@ -157,7 +156,7 @@ def _measure(folder: Path, options: dict[str, Any]) -> Profile:
             variants=variants,
             threads=options["num_threads"] or sweep(probe.machine().cores),
             settings=settings,
-            command=shlex.join(["edgenet", *sys.argv[1:]]),
+            command=command,
             probe=probe,
             progress=progress,
         )

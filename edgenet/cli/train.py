@@ -5,15 +5,13 @@ from __future__ import annotations
 import io
 import json
 import os
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from edgenet.cli.options import data_option
+from edgenet.cli.options import data_option, typed
 from edgenet.cli.progress import StageProgress
 from edgenet.errors import UsageError
 
@@ -133,7 +131,10 @@ def command(ctx: click.Context, /, output: Path, resume: bool, **options: Any) -
         )
     if outcome is None:  # another process of this run reports
         return
-    click.echo(_json(outcome) if options["as_json"] else _summary(output, settings.data, outcome))
+    if options["as_json"]:
+        click.echo(_json(outcome, typed(ctx)))
+    else:
+        click.echo(_summary(output, settings.data, outcome))
 
 
 def _refuse_changes(ctx: click.Context) -> None:
@@ -181,26 +182,17 @@ def _settings(options: dict[str, Any], progress: StageProgress) -> Settings:
     )
 
 
-def _json(outcome: Outcome) -> str:
+def _json(outcome: Outcome, command: str) -> str:
     import msgspec
 
     content = {
-        "command": _command(),
+        "command": command,
         **msgspec.to_builtins(outcome.checkpoint),
         "epochs": outcome.epochs,
         "seconds": round(outcome.seconds, 1),
         "device": outcome.device,
     }
     return json.dumps(content, indent=2)
-
-
-def _command() -> str:
-    """What was typed, with the places that are this machine's own left out."""
-    words = ["edgenet", *sys.argv[1:]]
-    for option, stand_in in (("--data", "DATA"), ("-o", "OUT"), ("--output", "OUT")):
-        if option in words[:-1]:
-            words[words.index(option) + 1] = stand_in
-    return shlex.join(words)
 
 
 def _summary(output: Path, data: str, outcome: Outcome) -> str:

@@ -174,3 +174,17 @@ def test_quantize_keeps_the_calibration_so_that_export_needs_no_pictures(
     assert result.exit_code == 0, result.output
     assert "calibrated with 8 pictures of digits train" in result.output
     assert checkpoints.read_record(calibrated).calibration is not None
+
+
+def test_the_folder_that_a_bundle_is_written_to_does_not_change_the_bundle(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    words = ("--target", "rpi", "--data", "digits", "--calib-samples", "8")
+    for out in ("one", "another"):
+        result = run("export", *words, "--model", checkpoint, "-o", tmp_path / out)
+        assert result.exit_code == 0, result.output
+    one, another = (tmp_path / out / "manifest.json" for out in ("one", "another"))
+    assert one.read_bytes() == another.read_bytes()
+    assert Bundle.open(tmp_path / "one").manifest.command == (
+        "edgenet export --target rpi --data digits --calib-samples 8 --model MODEL -o OUT"
+    )

@@ -28,6 +28,10 @@ def test_a_bundle_is_measured_and_reported_in_every_form(tmp_path: Path) -> None
     assert [(run.variant, run.threads) for run in found.runs] == [("int8.tflite", 1)]
     assert len(found.runs[0].measured.samples["invoke"]) == 3
     assert (found.settings.frame_width, found.settings.frame_height) == (640, 480)
+    assert found.command == (
+        "edgenet profile BUNDLE --num-runs 3 --warmup-runs 1 --min-secs 0 --num-threads 1 "
+        "--variant int8.tflite --html HTML --csv CSV --json"
+    )
     assert "measuring int8.tflite, 1 thread" in done.stderr
     assert f"wrote {page}" in done.stderr
     assert page.read_text().startswith("<!doctype html>")
