@@ -202,11 +202,12 @@ def _summary(output: Path, data: str, outcome: Outcome) -> str:
     low, high = wilson(round(found.top1 * found.images), found.images)
     evaluated = outcome.checkpoint.data["evaluated_on"]
     size = spec.preprocess
+    top5 = "" if found.top5 is None else f", top-5 {found.top5:.2%}"
     return "\n".join(
         (
             f"{output}  {spec.arch} {spec.alpha:g}, {size.height}x{size.width}, "
             f"{len(spec.labels)} classes",
-            f"  top-1 {found.top1:.2%} ({low:.2%} to {high:.2%} at 95 %), top-5 {found.top5:.2%}, "
+            f"  top-1 {found.top1:.2%} ({low:.2%} to {high:.2%} at 95 %){top5}, "
             f"on the {found.images} pictures of {evaluated}",
             f"  {outcome.epochs} epochs in {outcome.seconds:.0f} s on {outcome.device}, "
             f"weights of the {outcome.checkpoint.data['kept']} epoch",

@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from edgenet.drift.compare import TOP_5
 from edgenet.errors import TrainingError
 from edgenet.host import augment, optimizer
 from edgenet.host.data import Batches, Pictures
@@ -45,10 +46,10 @@ def standardize(batch: Tensor, preprocess: Preprocess) -> Tensor:
 
 @dataclass(frozen=True)
 class Score:
-    """What was measured on labelled pictures; top1 and top5 are shares, 0..1."""
+    """What was measured on labelled pictures; shares 0..1, top5 None for five classes or fewer."""
 
     top1: float
-    top5: float
+    top5: float | None
     loss: float
     images: int
 
@@ -56,17 +57,17 @@ class Score:
 def tally(logits: Tensor, targets: Tensor) -> Tensor:
     """Sums over a batch, float64 (4,): right, right among the first five, loss, pictures."""
     logits = logits.float()
-    best = logits.topk(min(5, logits.shape[1]), dim=1).indices
+    best = logits.topk(min(TOP_5, logits.shape[1]), dim=1).indices
     right = best == targets.view(-1, 1)
     loss = functional.cross_entropy(logits, targets, reduction="sum")
     count = torch.tensor(len(targets), device=logits.device)
     return torch.stack([right[:, 0].sum(), right.sum(), loss, count]).double()
 
 
-def score(tallied: Tensor) -> Score:
-    """The means of summed tallies."""
+def score(tallied: Tensor, classes: int) -> Score:
+    """The means of summed tallies of logits (N, ``classes``)."""
     top1, top5, loss, count = tallied.tolist()
-    return Score(top1 / count, top5 / count, loss / count, int(count))
+    return Score(top1 / count, top5 / count if classes > TOP_5 else None, loss / count, int(count))
 
 
 @torch.inference_mode()
@@ -76,10 +77,12 @@ def measure(
     """Measures a model in float32, on its device, with the preprocessing of the bundle."""
     model.eval()
     total = torch.zeros(4, dtype=torch.float64, device=device)
+    classes = 0
     for pixels, targets in Batches(pictures, VALIDATION_BATCH):
         logits = model(normalize(pixels.to(device), preprocess))
+        classes = logits.shape[1]
         total += tally(logits, targets.to(device))
-    return score(total)
+    return score(total, classes)
 
 
 class Learner(lightning.LightningModule):
@@ -228,7 +231,7 @@ class Learner(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         total = torch.stack(self.tallied).sum(0)
         total = self.trainer.strategy.reduce(total, reduce_op="sum")
-        found = score(total)
+        found = score(total, self.classes)
         self.log_dict({"val_top1": found.top1, "val_loss": found.loss}, rank_zero_only=False)
 
 

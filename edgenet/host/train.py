@@ -264,9 +264,9 @@ def _record(
     return checkpoint.Checkpoint(
         spec=settings.spec,
         metrics={
-            f"{evaluated}_top1": found.top1,
-            f"{evaluated}_top5": found.top5,
-            f"{evaluated}_loss": found.loss,
+            f"{evaluated}_{name}": value
+            for name, value in (("top1", found.top1), ("top5", found.top5), ("loss", found.loss))
+            if value is not None
         },
         recipe=msgspec.json.decode(msgspec.json.encode(settings.recipe)),
         data={

@@ -91,6 +91,7 @@ def test_a_run_leaves_a_checkpoint_that_measures_what_it_says(folder, tmp_path):
     record, weights = checkpoint.load(tmp_path / "run")
     assert outcome.checkpoint == record
     assert record.metrics["val_top1"] == outcome.score.top1
+    assert record.metrics.keys() == {"val_top1", "val_loss"}  # two classes have no top-5
     assert record.data["images"] == {"train": 48, "val": 16}
     assert record.data["name"] == "data"
     assert str(tmp_path) not in json.dumps(msgspec.to_builtins(record))
@@ -159,7 +160,7 @@ def test_patience_stops_early_and_keeps_the_best(folder, tmp_path, monkeypatch):
     scores = iter([0.5, 0.75, 0.25, 0.25, 0.25, 0.25])
     seen = []
 
-    def scored(_):
+    def scored(*_):
         seen.append(next(scores))
         return learner.Score(seen[-1], 1.0, 1.0, 16)
 
@@ -450,7 +451,9 @@ def test_the_input_is_the_bundles_input_to_the_last_bit():
 def test_scores_are_counted_right():
     logits = torch.tensor([[9.0, 1, 2, 3, 4, 5], [0, 9, 1, 2, 3, 4], [0, 9, 8, 7, 6, 5]])
     targets = torch.tensor([0, 2, 0])
-    found = learner.score(learner.tally(logits, targets) + learner.tally(logits[:1], targets[:1]))
+    found = learner.score(
+        learner.tally(logits, targets) + learner.tally(logits[:1], targets[:1]), 6
+    )
     assert (found.top1, found.top5, found.images) == (2 / 4, 3 / 4, 4)
     loss = torch.nn.functional.cross_entropy(logits[[0, 1, 2, 0]], targets[[0, 1, 2, 0]])
     assert found.loss == pytest.approx(loss.item(), rel=1e-6)
