@@ -19,8 +19,9 @@ from torch import Tensor
 from torch.fx import GraphModule, Interpreter
 from torch.nn import functional
 
+from edgenet.host.quantize import quantized
+
 aten = torch.ops.aten
-quantized = torch.ops.quantized_decomposed
 
 
 @dataclass(frozen=True)
