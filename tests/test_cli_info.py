@@ -112,6 +112,11 @@ def test_one_list_alone_keeps_the_other_number() -> None:
     assert [(row["alpha"], row["width"]) for row in rows] == [(0.75, 96)]
 
 
+def test_a_folder_with_a_typing_error_is_told_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "flowers").mkdir()
+    assert f"did you mean '{tmp_path / 'flowers'}'?" in info(str(tmp_path / "flowrs")).stderr
+
+
 @pytest.mark.parametrize("name", ["checkpoint.json", "manifest.json"])
 def test_a_folder_is_counted_from_its_record(tmp_path: Path, name: str) -> None:
     spec = ModelSpec("mobilenet_v1", 0.5, ("cat", "dog"), Preprocess(96, 128), depth_multiplier=2)
@@ -133,7 +138,10 @@ def test_a_folder_is_counted_from_its_record(tmp_path: Path, name: str) -> None:
         (["mobilenet_v1", "--num-classes", "0"], "0 classes"),
         (["mobilenet_v1_0.5", "--alpha", "1"], "mobilenet_v1_0.5 has alpha 0.5, not 1.0; drop"),
         (["mobilenet_v1_0.5_128", "--imgsz", "96"], "height 128, not 96"),
-        (["runs/nothing"], "no folder runs/nothing; name a checkpoint, a bundle or one of mobile"),
+        (
+            ["runs/nothing"],
+            "nothing at 'runs/nothing'; name a checkpoint, a bundle or one of mobile",
+        ),
     ],
 )
 def test_what_makes_no_network_is_refused_in_a_sentence(args: list[str], words: str) -> None:

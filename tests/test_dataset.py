@@ -183,6 +183,12 @@ def test_a_folder_that_cannot_be_learned_from_is_refused(tmp_path, make, words):
 def test_an_unknown_source_is_told_what_there_is(tmp_path):
     with pytest.raises(DataError, match=r"no data set 'cifar11'.*cifar10, digits"):
         open_dataset("cifar11")
+    with pytest.raises(DataError, match=r"no data set 'digitz'; did you mean 'digits'"):
+        open_dataset("digitz")
+    (tmp_path / "imagenette").mkdir()
+    for source in (f"{tmp_path}/imagenete", f"cifar10:{tmp_path}/imagenete"):
+        with pytest.raises(DataError, match=r"nothing at .*; did you mean '.*imagenette'\?"):
+            open_dataset(source)
     file = write_picture(tmp_path / "x.png")
     with pytest.raises(DataError, match="is a file; give the folder"):
         open_dataset(str(file))
@@ -359,7 +365,7 @@ def test_damaged_cifar10_is_named(batches, tmp_path, spoil, words, archived):
 def test_a_place_that_is_not_cifar10_is_refused(tmp_path):
     with pytest.raises(DataError, match="holds no CIFAR-10; expected"):
         open_dataset(f"cifar10:{tmp_path}")
-    with pytest.raises(DataError, match=r"there is no .*/nowhere"):
+    with pytest.raises(DataError, match=r"nothing at '.*/nowhere'"):
         open_dataset(f"cifar10:{tmp_path}/nowhere")
     (tmp_path / "x.tar.gz").write_bytes(b"not a tar file")
     split = open_dataset(f"cifar10:{tmp_path}/x.tar.gz").splits["test"]

@@ -10,6 +10,7 @@ import click
 
 from edgenet.cli.options import TargetName, data_option, dataset_of, typed
 from edgenet.cli.progress import StageProgress
+from edgenet.errors import CheckpointError
 
 if TYPE_CHECKING:
     from edgenet.bundle import Bundle
@@ -74,7 +75,7 @@ def command(
         from edgenet.host.calibration import Choice
 
         progress("loading torch", 1, 1)
-        model = model or exporter.default_checkpoint()
+        model = model or _shipped(exporter.default_checkpoint())
         dataset = dataset_of(data, progress=progress)
         bundle = exporter.export(
             model,
@@ -90,6 +91,15 @@ def command(
         click.echo(json.dumps(msgspec.to_builtins(bundle.manifest), indent=2))
     else:
         click.echo(_summary(bundle))
+
+
+def _shipped(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"this installation lacks the checkpoint {folder.name}; install edgenet again, "
+            "or name a checkpoint with --model"
+        )
+    return folder
 
 
 def _summary(bundle: Bundle) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from edgenet.architecture import ARCHITECTURES, parse_name
 from edgenet.cost import Configuration
-from edgenet.errors import CheckpointError, UsageError
+from edgenet.errors import CheckpointError, UsageError, nothing_at
 from edgenet.report import cost as report
 from edgenet.spec import ModelSpec
 
@@ -110,7 +110,7 @@ def _named(model: str) -> tuple[str, dict[str, Any]]:
             "depth_multiplier": spec.depth_multiplier,
         }
     if "/" in model:
-        raise UsageError(f"no folder {model}; name a checkpoint, a bundle or {_FAMILIES}")
+        raise UsageError(f"{nothing_at(model)}; name a checkpoint, a bundle or {_FAMILIES}")
     arch, alpha, imgsz = parse_name(model)
     named = {"alpha": alpha, "height": imgsz, "width": imgsz}
     return arch, {name: value for name, value in named.items() if value is not None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgenet.dataset.split import Dataset, Example, Progress, Split, hold_out, silent
-from edgenet.errors import DataError
+from edgenet.errors import DataError, nothing_at, unknown
 
 __all__ = ["NAMES", "Dataset", "Example", "Progress", "Split", "hold_out", "open_dataset", "silent"]
 
@@ -35,13 +35,13 @@ def open_dataset(source: str, *, progress: Progress | None = None) -> Dataset:
         from edgenet.dataset.cifar10 import open_cifar10
 
         if colon and not Path(place).exists():
-            raise DataError(f"{source}: there is no {place or 'empty path'}; name CIFAR-10's place")
+            missing = nothing_at(place) if place else "there is no empty path"
+            raise DataError(f"{source}: {missing}; name CIFAR-10's place")
         return open_cifar10(Path(place) if colon else None, progress=progress)
     folder = Path(source)
     if not folder.exists():
-        raise DataError(
-            f"no data set {source!r}: there is no such folder, and the names are {', '.join(NAMES)}"
-        )
+        names = "" if folder.name != source else f"{unknown('data set', source, NAMES)}; "
+        raise DataError(names + nothing_at(source))
     if not folder.is_dir():
         raise DataError(f"{source} is a file; give the folder that holds the class folders")
     from edgenet.dataset.folder import open_folder

@@ -19,7 +19,7 @@ from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
 from edgenet.bundle import Calibration
-from edgenet.errors import CheckpointError
+from edgenet.errors import CheckpointError, nothing_at
 from edgenet.host.models import Network, build
 from edgenet.spec import ModelSpec
 
@@ -183,9 +183,9 @@ def read_record(folder: Path) -> Checkpoint:
         CheckpointError: there is none, it is malformed, or this edgenet is too old for it.
     """
     path = folder / RECORD
-    if not folder.is_dir():
+    if not folder.exists():
         raise CheckpointError(
-            f"no checkpoint folder {folder}; 'edgenet train -o {folder}' makes one"
+            f"{nothing_at(folder)}; a checkpoint is a folder that 'edgenet train' wrote"
         )
     try:
         content = path.read_bytes()

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from edgenet.errors import UsageError, unknown
+from edgenet.errors import UsageError, nothing_at, unknown
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NonNegative = Annotated[float, msgspec.Meta(ge=0)]
@@ -157,7 +157,7 @@ def load(name: str, changes: tuple[str, ...] = ()) -> Recipe:
     if name.endswith(".toml"):
         file: Traversable = Path(name)
         if not file.is_file():
-            raise UsageError(f"no recipe file {name}; the named recipes are {', '.join(names())}")
+            raise UsageError(f"{nothing_at(name)}; the named recipes are {', '.join(names())}")
     elif name in names():
         file = _folder() / f"{name}.toml"
     else:

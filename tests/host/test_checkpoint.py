@@ -152,9 +152,10 @@ def test_a_damaged_checkpoint_is_refused_in_a_sentence(tmp_path, weights, spoil,
     assert str(tmp_path) in str(caught.value)
 
 
-def test_a_missing_folder_is_told_how_to_make_one(tmp_path):
-    with pytest.raises(CheckpointError, match=r"no checkpoint folder .*nowhere; 'edgenet train"):
-        load(tmp_path / "nowhere")
+def test_a_missing_folder_is_told_the_nearest_and_what_makes_one(tmp_path):
+    (tmp_path / "digits-run").mkdir()
+    with pytest.raises(CheckpointError, match=r"did you mean '.*digits-run'\?; .*'edgenet train'"):
+        load(tmp_path / "digit-run")
 
 
 def test_keys_of_a_later_edgenet_are_passed_over(tmp_path, weights):

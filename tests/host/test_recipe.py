@@ -62,9 +62,10 @@ def test_a_change_that_is_not_allowed_is_named(change, words):
 def test_an_unknown_recipe_is_told_what_there_is(tmp_path):
     with pytest.raises(UsageError, match=r"no recipe 'moddern'; did you mean 'modern'"):
         recipe.load("moddern")
-    with pytest.raises(UsageError, match=r"no recipe file .*\.toml; the named recipes are"):
-        recipe.load(str(tmp_path / "none.toml"))
     broken = tmp_path / "broken.toml"
+    broken.touch()
+    with pytest.raises(UsageError, match=r"did you mean '.*broken\.toml'\?; the named recipes are"):
+        recipe.load(str(tmp_path / "brokn.toml"))
     broken.write_text("epochs = ")
     with pytest.raises(UsageError, match=r"broken\.toml is not a readable TOML file"):
         recipe.load(str(broken))
