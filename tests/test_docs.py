@@ -21,7 +21,12 @@ from edgenet.cli.main import COMMANDS, main
 from edgenet.errors import MissingPackage
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "targets").glob("*/README.md")),
+]
 BLOCK = re.compile(r"^```(?:console|bash)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`(edgenet [^`\[]+)`")
 CHEAP = ("info", "targets", "doctor")
@@ -44,7 +49,7 @@ ALL = [(path, words) for path in DOCUMENTS for words in commands(path)]
 
 def of(*programs: str) -> list[object]:
     return [
-        pytest.param(words, id=f"{path.name}: {' '.join(words)}")
+        pytest.param(words, id=f"{path.relative_to(ROOT)}: {' '.join(words)}")
         for path, words in ALL
         if words[0] in programs
     ]
@@ -82,7 +87,7 @@ def test_a_documented_command_exists_with_its_options(words: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [pytest.param(words, id=f"{path.name}: {' '.join(words)}") for path, words in mentions()],
+    [pytest.param(words, id=f"{path.relative_to(ROOT)}: {' '.join(words)}") for path, words in mentions()],
 )
 def test_a_command_in_a_sentence_exists_with_its_options(words: list[str]) -> None:
     parse(main, words[1:], click.Context(main, info_name="edgenet"), whole=False)
@@ -124,6 +129,14 @@ def test_the_extras_that_documents_name_are_there() -> None:
             named |= set(group.split(","))
     assert "rpi" in named
     assert named <= extras
+
+
+def test_the_recipe_fields_are_all_in_the_training_page() -> None:
+    recipe = pytest.importorskip("edgenet.host.recipe", reason="recipes come with the host extra")
+    page = (ROOT / "docs/training.md").read_text(encoding="utf-8")
+    parts = (recipe.Recipe, recipe.Optimizer, recipe.Schedule, recipe.Augment)
+    fields = {name for part in parts for name in part.__struct_fields__} - {"about"}
+    assert [name for name in sorted(fields) if not re.search(rf"`{name}\.?`", page)] == []
 
 
 def test_links_between_documents_lead_somewhere() -> None:
