@@ -87,7 +87,10 @@ def test_a_documented_command_exists_with_its_options(words: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [pytest.param(words, id=f"{path.relative_to(ROOT)}: {' '.join(words)}") for path, words in mentions()],
+    [
+        pytest.param(words, id=f"{path.relative_to(ROOT)}: {' '.join(words)}")
+        for path, words in mentions()
+    ],
 )
 def test_a_command_in_a_sentence_exists_with_its_options(words: list[str]) -> None:
     parse(main, words[1:], click.Context(main, info_name="edgenet"), whole=False)
