@@ -43,6 +43,7 @@ def test_a_variant_is_measured_in_a_process_of_its_own(tiny: Bundle, variant: st
         progress=lambda *step: said.append(step),
     )
     assert profile.unmeasured == ()
+    assert profile.bundle_sha256 == tiny.sha256
     (run,) = profile.runs
     assert (run.variant, run.threads) == (variant, 1)
     assert run.model_bytes == tiny.model(run.variant).stat().st_size
