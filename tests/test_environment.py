@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgenet.environment import Probe, Recorder, State, throttling
+from edgenet.environment import Probe, Recorder, State, throttling, usable_cores
 
 Write = Callable[[str, str], Path]
 
@@ -209,6 +209,16 @@ def test_the_recorder_keeps_first_and_last_and_samples_between(pi5: Path, write:
     assert times == sorted(times)
     assert times[-1] <= time.perf_counter()
     assert "edgenet-recorder" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_cores_are_those_of_this_process_where_the_system_tells(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3}, raising=False)
+    assert usable_cores() == Probe().machine().cores == 2
+    monkeypatch.delattr(os, "sched_getaffinity")  # macOS has none
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    assert usable_cores() == Probe().machine().cores == 8
 
 
 @pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="needs Linux's /proc")

@@ -53,6 +53,10 @@ class ModelRecord(FileRecord, frozen=True, kw_only=True):
     rounding: Rounding
 
 
+# usual, and what the commands draw unless told otherwise
+CALIBRATION_IMAGES = 200
+
+
 class Calibration(msgspec.Struct, frozen=True):
     """What the activation ranges were taken from.
 

@@ -25,6 +25,7 @@ from edgenet.bundle.manifest import (
 )
 from edgenet.bundle.reader import Array, Bundle, Golden, labels_txt
 from edgenet.errors import BundleError
+from edgenet.files import write_atomic
 from edgenet.spec import ModelSpec, TensorSpec, Variant
 
 Tensors = tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]
@@ -121,12 +122,9 @@ def amend(bundle: Bundle, *, drift: dict[str, Any]) -> Bundle:
         BundleError: the manifest cannot be written.
     """
     manifest = msgspec.structs.replace(bundle.manifest, drift=drift)
-    partial = bundle.root / f".{MANIFEST}.{uuid.uuid4().hex}"
     try:
-        partial.write_bytes(manifests.encode(manifest))
-        partial.replace(bundle.root / MANIFEST)
+        write_atomic(bundle.root / MANIFEST, manifests.encode(manifest))
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise BundleError(
             f"{bundle.root}: {MANIFEST} cannot be written: {error.strerror}"
         ) from error

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgenet.cli.progress import StageProgress
-from edgenet.errors import LimitExceeded, UsageError
+from edgenet.cli import output as files
+from edgenet.errors import UsageError
 
 if TYPE_CHECKING:
     from edgenet.drift.record import DriftReport
@@ -40,16 +40,15 @@ def command(output: Path | None) -> None:
     _type("train", "--data", DATA, "-o", model)
     _type("export", "--target", TARGET, "--model", model, "--data", DATA, "-o", bundle)
     _type("verify", bundle)
-    report, profile = _evaluate(bundle), _profile(bundle)
+    report: DriftReport = _type("evaluate", bundle, "--data", DATA, "--layers")
+    profile: Profile = _type("profile", bundle)
     _save_page(page, report, profile)
     click.echo(f"\n{_results(report, profile)}\n")
     click.echo(f"Report with plots: {page.resolve()}")
     click.echo("Next:")
-    click.echo(f"  edgenet evaluate {bundle} --data {DATA} --layers")
+    click.echo(f"  edgenet profile {bundle} --op-profile")
     click.echo("  edgenet export --target rpi")
     click.echo("  edgenet train --data YOUR_PICTURES -o my-model")
-    if report.violations:
-        raise LimitExceeded("; ".join(violation.message for violation in report.violations))
 
 
 def _free(wanted: Path) -> Path:
@@ -60,67 +59,25 @@ def _free(wanted: Path) -> Path:
     return path
 
 
-def _say(*words: str | Path) -> None:
-    click.secho(f"\n$ edgenet {shlex.join(map(str, words))}", bold=True)
-
-
-def _type(*words: str | Path) -> None:
-    """Show a command and run it as if it had been typed."""
+def _type(*words: str | Path) -> Any:
+    """Show a command and run it as if it had been typed; what its function returns."""
     from edgenet.cli.main import main
 
-    _say(*words)
+    typed = [str(word) for word in words]
+    click.secho(f"\n$ edgenet {shlex.join(typed)}", bold=True)
     sys.stdout.flush()
-    code = main.main(list(map(str, words)), prog_name="edgenet", standalone_mode=False)
-    if code:
-        click.get_current_context().exit(code)
-
-
-def _evaluate(folder: Path) -> DriftReport:
-    from edgenet import target
-    from edgenet.bundle import Bundle
-    from edgenet.dataset import open_dataset
-    from edgenet.drift import limits
-    from edgenet.drift.evaluate import Options, evaluate
-    from edgenet.report import drift
-
-    _say("evaluate", folder, "--data", DATA)
-    with StageProgress() as progress:
-        report = evaluate(Bundle.open(folder), open_dataset(DATA), Options(layers=True), progress)
-    report = limits.judge(report, limits.of_target(target.load(TARGET).limits))
-    click.echo(drift.as_text(report))
-    return report
-
-
-def _profile(folder: Path) -> Profile:
-    from edgenet.bundle import Bundle
-    from edgenet.environment import Probe
-    from edgenet.profile.measure import measure, sweep
-    from edgenet.profile.record import Settings
-    from edgenet.report import profile_text
-
-    _say("profile", folder)
-    bundle, probe = Bundle.open(folder), Probe()
-    with StageProgress() as progress:
-        profile = measure(
-            bundle,
-            variants=bundle.variants,
-            threads=sweep(probe.machine().cores),
-            settings=Settings(),
-            command=shlex.join(["edgenet", "profile", str(folder)]),
-            probe=probe,
-            progress=progress,
-        )
-    click.echo(profile_text.text(profile), nl=False)
-    return profile
+    found = main.main(typed, prog_name="edgenet", standalone_mode=False)
+    if isinstance(found, int) and found:  # an exit code
+        click.get_current_context().exit(found)
+    return found
 
 
 def _save_page(path: Path, report: DriftReport, profile: Profile) -> None:
-    from edgenet.profile.record import save
     from edgenet.report import drift_page, html, profile_page
 
     sections = [*drift_page.sections(report), *profile_page.sections(profile)]
     title = f"{profile.bundle}: accuracy, drift and latency"
-    save(path, html.page(title, sections, lead=profile_page.lead(profile)).encode())
+    files.save(path, html.page(title, sections, lead=profile_page.lead(profile)))
 
 
 def _results(report: DriftReport, profile: Profile) -> str:

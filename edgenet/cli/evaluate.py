@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgenet.cli import output
 from edgenet.cli.options import TargetName, data_option
 from edgenet.cli.progress import StageProgress
-from edgenet.errors import LimitExceeded, UsageError
+from edgenet.errors import LimitExceeded
 
 if TYPE_CHECKING:
     from edgenet.bundle import Bundle
     from edgenet.drift.record import DriftReport
-
-FILE = click.Path(path_type=Path, dir_okay=False, writable=True)
 
 
 @click.command(short_help="Measure accuracy and the drift of quantization.")
@@ -55,8 +54,8 @@ FILE = click.Path(path_type=Path, dir_okay=False, writable=True)
 )
 @click.option("--record", is_flag=True, help="Keep a summary in the bundle's manifest.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-@click.option("--csv", "csv_file", type=FILE, help="Write one row for each variant.")
-@click.option("--html", "html_file", type=FILE, help="Write a page that needs no other file.")
+@click.option("--csv", "csv_file", type=output.REPORT, help="Write one row for each variant.")
+@click.option("--html", "html_file", type=output.REPORT, help="Write a page of one file.")
 def command(
     bundle: Path,
     data: str,
@@ -71,7 +70,7 @@ def command(
     as_json: bool,
     csv_file: Path | None,
     html_file: Path | None,
-) -> None:
+) -> DriftReport:
     """Measure the accuracy of BUNDLE's variants and how far they drift from fp32.
 
     Every variant answers the same pictures. Differences to fp32 come with a 95 % interval and an
@@ -88,9 +87,7 @@ def command(
     from edgenet.report import drift
 
     wanted = limits.parse(settings)
-    for file in (csv_file, html_file):
-        if file is not None and not file.absolute().parent.is_dir():
-            raise UsageError(f"{file} cannot be written; there is no folder {file.parent}")
+    output.check_folders(csv_file, html_file)
     opened = Bundle.open(bundle)
     demands = {**_of_target(opened, target), **wanted}
     options = Options(
@@ -110,6 +107,7 @@ def command(
         amend(opened, drift=summary(report))
     if report.violations:
         raise LimitExceeded("; ".join(violation.message for violation in report.violations))
+    return report
 
 
 def _of_target(bundle: Bundle, wanted: str | None) -> dict[str, float]:
@@ -136,11 +134,9 @@ def _json(report: DriftReport) -> str:
 
 
 def _write(report: DriftReport, csv_file: Path | None, html_file: Path | None) -> None:
-    from edgenet.profile.record import save
     from edgenet.report import drift, drift_page
 
     if csv_file is not None:
-        save(csv_file, drift.as_csv(report).encode())
+        output.save(csv_file, drift.as_csv(report))
     if html_file is not None:
-        save(html_file, drift_page.as_html(report).encode())
-        click.echo(f"wrote {html_file}", err=True)
+        output.save(html_file, drift_page.as_html(report))

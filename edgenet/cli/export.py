@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgenet.cli.calibration import calibration_options
 from edgenet.cli.options import TargetName, data_option, dataset_of, typed
 from edgenet.cli.progress import StageProgress
 from edgenet.errors import CheckpointError
@@ -32,24 +33,7 @@ if TYPE_CHECKING:
     help="The bundle's folder.  [default: MODEL-TARGET here]",
 )
 @data_option("Training pictures to calibrate with.  [default: the checkpoint's own calibration]")
-@click.option(
-    "--calib-samples",
-    type=int,
-    default=200,
-    show_default=True,
-    metavar="N",
-    help="Pictures to calibrate with.",
-)
-@click.option(
-    "--calib-method",
-    default="minmax",
-    show_default=True,
-    metavar="minmax|mse",
-    help="How an activation's range is chosen from what was seen.",
-)
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="Seed that the pictures are drawn with."
-)
+@calibration_options
 @click.option("--json", "as_json", is_flag=True, help="Print the bundle's manifest as JSON.")
 @click.pass_context
 def command(

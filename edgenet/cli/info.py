@@ -10,28 +10,13 @@ import click
 import msgspec
 
 from edgenet.architecture import ARCHITECTURES, parse_name
+from edgenet.cli.options import Numbers
 from edgenet.cost import Configuration
 from edgenet.errors import CheckpointError, UsageError, nothing_at
 from edgenet.report import cost as report
 from edgenet.spec import ModelSpec
 
 _FAMILIES = f"one of {', '.join(ARCHITECTURES)}"
-
-
-class Numbers(click.ParamType[list[Any]]):
-    """Numbers of one type, separated by commas."""
-
-    name = "N,N,..."
-
-    def __init__(self, number: type[int] | type[float]) -> None:
-        self.number = number
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> list[Any]:
-        try:
-            return [self.number(part) for part in value.split(",")]
-        except ValueError:
-            kind = "whole numbers" if self.number is int else "numbers"
-            self.fail(f"{value!r} is no list of {kind} separated by commas")
 
 
 @click.command(short_help="Count a MobileNet's parameters, multiply-adds and memory.")

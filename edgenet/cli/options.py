@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -38,6 +39,34 @@ class TargetName(click.ParamType[str]):
         from edgenet import target
 
         return [CompletionItem(name) for name in target.names() if name.startswith(incomplete)]
+
+
+class Numbers(click.ParamType[list[Any]]):
+    """Numbers of one type, separated by commas."""
+
+    name = "N,N,..."
+
+    def __init__(
+        self,
+        number: type[int] | type[float],
+        *,
+        least: float = -math.inf,
+        most: float = math.inf,
+    ) -> None:
+        self.number = number
+        self.least = least
+        self.most = most
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> list[Any]:
+        kind = "whole numbers" if self.number is int else "numbers"
+        try:
+            numbers = [self.number(part) for part in value.split(",")]
+        except ValueError:
+            self.fail(f"{value!r} is no list of {kind} separated by commas")
+        for one in numbers:
+            if one < self.least or one > self.most:
+                self.fail(f"{value!r}: each must be from {self.least:g} to {self.most:g}")
+        return numbers
 
 
 def data_option(help: str, *, required: bool = False) -> Callable[[FC], FC]:

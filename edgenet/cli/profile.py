@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgenet.cli.options import typed
+from edgenet.cli import output
+from edgenet.cli.options import Numbers, typed
 from edgenet.cli.progress import StageProgress
 from edgenet.errors import EngineError, UsageError, unknown
 
@@ -17,19 +18,7 @@ if TYPE_CHECKING:
     from edgenet.profile.record import Profile, Settings
     from edgenet.spec import Variant
 
-_OUTPUT = click.Path(dir_okay=False, path_type=Path)
 _REPORTS = ("bundle", "as_json", "csv_file", "html_file")
-
-
-class ThreadCounts(click.ParamType[tuple[int, ...]]):
-    """Whole numbers from 1, separated by commas."""
-
-    name = "N,N,..."
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
-        if not re.fullmatch(r"[1-9]\d{0,3}(,[1-9]\d{0,3})*", value):
-            self.fail(f"{value!r} is not a thread count, or several as 1,2,4; each is at least 1")
-        return tuple(sorted(set(map(int, value.split(",")))))
 
 
 class FrameSize(click.ParamType[tuple[int, int]]):
@@ -51,7 +40,7 @@ class FrameSize(click.ParamType[tuple[int, int]]):
 )
 @click.option(
     "--num-threads",
-    type=ThreadCounts(),
+    type=Numbers(int, least=1, most=9999),
     help="Threads of the engine, one count or several.  [default: 1, 2, 4, ... to all cores]",
 )
 @click.option(
@@ -87,8 +76,8 @@ class FrameSize(click.ParamType[tuple[int, int]]):
 )
 @click.option("--op-profile", is_flag=True, help="Time each operator too, in a run of its own.")
 @click.option("--json", "as_json", is_flag=True, help="Write the whole record as JSON.")
-@click.option("--csv", "csv_file", type=_OUTPUT, help="Write the statistics to a CSV file.")
-@click.option("--html", "html_file", type=_OUTPUT, help="Write a report with plots.")
+@click.option("--csv", "csv_file", type=output.REPORT, help="Write the statistics to a CSV file.")
+@click.option("--html", "html_file", type=output.REPORT, help="Write a report with plots.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -98,7 +87,7 @@ def command(
     csv_file: Path | None,
     html_file: Path | None,
     **options: Any,
-) -> None:
+) -> Profile:
     """Measure how fast each model of BUNDLE runs on this machine.
 
     Each model runs in a fresh process at each number of threads, so that load time and peak memory
@@ -110,26 +99,19 @@ def command(
     from edgenet.profile import record
     from edgenet.report import profile_csv, profile_page, profile_text
 
-    for path in (csv_file, html_file):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise UsageError(f"{path}: there is no folder {path.absolute().parent}; make it first")
+    output.check_folders(csv_file, html_file)
     if bundle.is_file():
         _refuse_measuring(ctx, bundle)
         found = record.read(bundle)
     else:
         found = _measure(bundle, options, typed(ctx))
+    click.echo(record.encode(found) if as_json else profile_text.text(found), nl=False)
     if csv_file is not None:
-        record.save(csv_file, profile_csv.text(found).encode())
+        output.save(csv_file, profile_csv.text(found))
     if html_file is not None:
-        record.save(html_file, profile_page.page(found).encode())
-    if as_json:
-        click.echo(record.encode(found), nl=False)
-    else:
-        click.echo(profile_text.text(found), nl=False)
-    for path in (csv_file, html_file):
-        if path is not None:
-            click.echo(f"wrote {path}", err=True)
+        output.save(html_file, profile_page.page(found))
     _judge(found)
+    return found
 
 
 def _refuse_measuring(ctx: click.Context, file: Path) -> None:
@@ -154,7 +136,7 @@ def _measure(folder: Path, options: dict[str, Any], command: str) -> Profile:
         return measure(
             bundle,
             variants=variants,
-            threads=options["num_threads"] or sweep(probe.machine().cores),
+            threads=sorted(set(options["num_threads"] or ())) or sweep(probe.machine().cores),
             settings=settings,
             command=command,
             probe=probe,

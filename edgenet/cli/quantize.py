@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from edgenet.cli.calibration import calibration_options
 from edgenet.cli.options import data_option, dataset_of
 from edgenet.cli.progress import StageProgress
 
@@ -21,24 +22,7 @@ from edgenet.cli.progress import StageProgress
     metavar="DIR",
     help="Write the calibrated checkpoint here.  [default: CHECKPOINT itself]",
 )
-@click.option(
-    "--calib-samples",
-    type=int,
-    default=200,
-    show_default=True,
-    metavar="N",
-    help="Pictures to calibrate with, from the training split.",
-)
-@click.option(
-    "--calib-method",
-    default="minmax",
-    show_default=True,
-    metavar="minmax|mse",
-    help="How an activation's range is chosen from what was seen.",
-)
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="Seed that the pictures are drawn with."
-)
+@calibration_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     model: Path,

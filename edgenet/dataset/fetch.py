@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 from edgenet.dataset.split import Progress
 from edgenet.errors import DataError
+from edgenet.files import replacing
 
 BLOCK = 1 << 20
 MB = 10**6
@@ -29,29 +28,15 @@ def fetch(url: str, destination: Path, *, sha256: str, progress: Progress | None
     Raises:
         DataError: the server does not answer, the disk refuses, or the digest differs.
     """
-    partial: Path | None = None
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=destination.parent, prefix=f".{destination.name}.")
-        partial = Path(name)
-        digest = hashlib.sha256()
-        with os.fdopen(handle, "wb") as file, urllib.request.urlopen(url, timeout=30) as reply:
-            total = int(reply.headers.get("Content-Length") or 0)
-            done = 0
-            while block := reply.read(BLOCK):
-                file.write(block)
-                digest.update(block)
-                done += len(block)
-                if progress:
-                    progress(
-                        f"downloading {destination.name} (MB)", -(-done // MB), -(-total // MB)
-                    )
-        if digest.hexdigest() != sha256:
-            raise DataError(
-                f"{url}: sha256 is {digest.hexdigest()}, expected {sha256}; the download was cut "
-                "short or changed on its way, so try again"
-            )
-        partial.replace(destination)
+        with replacing(destination) as partial:
+            found = _download(url, partial, destination.name, progress)
+            if found != sha256:
+                raise DataError(
+                    f"{url}: sha256 is {found}, expected {sha256}; the download was cut "
+                    "short or changed on its way, so try again"
+                )
     except (urllib.error.URLError, TimeoutError, OSError) as error:
         reason: object = getattr(error, "reason", error)
         if isinstance(error, urllib.error.HTTPError):
@@ -61,7 +46,19 @@ def fetch(url: str, destination: Path, *, sha256: str, progress: Progress | None
             f"cannot download {url} to {destination.parent}: {reason}; "
             "fetch it by other means and name the file"
         ) from error
-    finally:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
     return destination
+
+
+def _download(url: str, path: Path, name: str, progress: Progress | None) -> str:
+    """The digest of what was downloaded to ``path``."""
+    digest = hashlib.sha256()
+    with path.open("wb") as file, urllib.request.urlopen(url, timeout=30) as reply:
+        total = int(reply.headers.get("Content-Length") or 0)
+        done = 0
+        while block := reply.read(BLOCK):
+            file.write(block)
+            digest.update(block)
+            done += len(block)
+            if progress:
+                progress(f"downloading {name} (MB)", -(-done // MB), -(-total // MB))
+    return digest.hexdigest()

@@ -7,7 +7,6 @@ That is faster than giving one session every core, and no result depends on how 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -42,13 +41,6 @@ class Answers:
     targets: Array
     logits: Mapping[Variant, Array]
     calibrated: int
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def answer(

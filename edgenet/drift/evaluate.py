@@ -11,10 +11,11 @@ import numpy as np
 from edgenet import __version__, image, runtime
 from edgenet.bundle import Bundle
 from edgenet.dataset import Dataset, Progress, silent
-from edgenet.drift.answers import Answers, Lane, answer, usable_cores
+from edgenet.drift.answers import Answers, Lane, answer
 from edgenet.drift.compare import compare, measure
 from edgenet.drift.layers import LayerComparison
 from edgenet.drift.record import DriftReport, Result
+from edgenet.environment import usable_cores
 from edgenet.errors import DataError, MissingPackage, UsageError, unknown
 from edgenet.runner import Array
 from edgenet.spec import VARIANTS, Variant

@@ -5,7 +5,7 @@
 machine does not tell is None; nothing here raises for it.
 """
 
-from edgenet.environment.probe import Probe, architecture, version
+from edgenet.environment.probe import Probe, architecture, usable_cores, version
 from edgenet.environment.record import THROTTLE_BITS, Machine, State, throttling
 from edgenet.environment.recorder import Recorder
 
@@ -17,5 +17,6 @@ __all__ = [
     "State",
     "architecture",
     "throttling",
+    "usable_cores",
     "version",
 ]

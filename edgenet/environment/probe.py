@@ -63,6 +63,13 @@ def version(package: str) -> str | None:
         return None
 
 
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class Probe:
     """Reads a Linux machine through its /sys and /proc.
 
@@ -98,9 +105,7 @@ class Probe:
             or self._read("sys/devices/virtual/dmi/id/product_name"),
             cpu=_cpu_name(cpuinfo),
             architecture=architecture(),
-            cores=len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count() or 1,
+            cores=usable_cores(),
             quota=self._quota(),
             features=tuple(name for name in _FEATURES if name in flags),
             memory=self._meminfo("MemTotal"),

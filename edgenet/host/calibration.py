@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from edgenet import image
 from edgenet.bundle import Calibration
+from edgenet.bundle.manifest import CALIBRATION_IMAGES
 from edgenet.dataset import Dataset, Progress, Split, silent
 from edgenet.drift.sqnr import sqnr_db
 from edgenet.errors import DataError, UsageError, unknown
@@ -23,7 +24,6 @@ from edgenet.host.quantize import Calibrator
 from edgenet.host.quantizer import CALIBRATION_METHODS
 from edgenet.spec import Preprocess
 
-DEFAULT_SAMPLES = 200
 HELD_BACK = 100
 # few enough for the activations of a 224 px network, enough to keep the threads at work
 BATCH = 8
@@ -44,7 +44,7 @@ class Choice:
     """
 
     dataset: Dataset
-    samples: int = DEFAULT_SAMPLES
+    samples: int = CALIBRATION_IMAGES
     seed: int = 0
     method: str = "minmax"
 
@@ -53,7 +53,8 @@ class Choice:
             raise UsageError(unknown("calibration method", self.method, CALIBRATION_METHODS))
         if self.samples < 1:
             raise UsageError(
-                f"{self.samples} calibration pictures; at least 1 is needed, 200 are usual"
+                f"{self.samples} calibration pictures; at least 1 is needed, "
+                f"{CALIBRATION_IMAGES} are usual"
             )
 
 

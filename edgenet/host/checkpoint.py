@@ -6,8 +6,6 @@ The JSON carries the digest of the weights, so that the two files are known to b
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from torch import Tensor
 
 from edgenet.bundle import Calibration
 from edgenet.errors import CheckpointError, nothing_at
+from edgenet.files import write_atomic
 from edgenet.host.models import Network, build
 from edgenet.spec import ModelSpec
 
@@ -96,8 +95,8 @@ def save(
     record = msgspec.json.format(msgspec.json.encode(written), indent=2) + b"\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / WEIGHTS, content)
-        _write(folder / RECORD, record)
+        write_atomic(folder / WEIGHTS, content)
+        write_atomic(folder / RECORD, record)
     except OSError as error:
         raise CheckpointError(f"cannot write a checkpoint to {folder}: {error}") from error
     return written
@@ -118,8 +117,8 @@ def amend(folder: Path, destination: Path, checkpoint: Checkpoint) -> None:
     try:
         destination.mkdir(parents=True, exist_ok=True)
         if destination.resolve() != folder.resolve():
-            _write(destination / WEIGHTS, (folder / WEIGHTS).read_bytes())
-        _write(destination / RECORD, record)
+            write_atomic(destination / WEIGHTS, (folder / WEIGHTS).read_bytes())
+        write_atomic(destination / RECORD, record)
     except OSError as error:
         raise CheckpointError(f"cannot write a checkpoint to {destination}: {error}") from error
 
@@ -220,17 +219,3 @@ def _storable(name: str, tensor: Tensor, float16: bool) -> Tensor:
 
 def _widened(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Replaces ``path`` by a file that is never seen half written."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)

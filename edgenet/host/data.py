@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from torch import Tensor
 from edgenet import image
 from edgenet.dataset import Progress, Split
 from edgenet.errors import DataError
+from edgenet.files import replacing
 from edgenet.spec import Preprocess
 
 MOST_NAMED = 3
@@ -94,19 +94,12 @@ def _write(path: Path, shape: tuple[int, ...], fill: Callable[[NDArray[np.uint8]
     """Makes a .npy file through a mapping; it gets its name when it is complete."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with replacing(path) as draft:
+            mapped = np.lib.format.open_memmap(draft, mode="w+", dtype=np.uint8, shape=shape)
+            fill(mapped)
+            mapped.flush()
     except OSError as error:
         raise DataError(f"cannot keep decoded pictures in {path.parent}: {error}") from error
-    os.close(handle)
-    try:
-        mapped = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-        fill(mapped)
-        mapped.flush()
-        Path(temporary).replace(path)
-    except OSError as error:
-        raise DataError(f"cannot keep decoded pictures in {path.parent}: {error}") from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
 
 
 def _fill(

@@ -13,6 +13,7 @@ import msgspec
 import torch
 
 from edgenet.errors import CheckpointError, UsageError
+from edgenet.files import write_atomic
 from edgenet.host import checkpoint
 from edgenet.host.settings import Settings
 
@@ -57,9 +58,8 @@ class Run:
         """
         try:
             self.private.mkdir(parents=True, exist_ok=True)
-            partial = self.settings.with_suffix(".partial")
-            partial.write_bytes(msgspec.json.format(msgspec.json.encode(settings), indent=2))
-            partial.replace(self.settings)
+            content = msgspec.json.format(msgspec.json.encode(settings), indent=2)
+            write_atomic(self.settings, content)
         except OSError as error:
             raise UsageError(f"cannot write to {self.folder}: {error.strerror}") from error
 

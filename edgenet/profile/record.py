@@ -5,7 +5,6 @@ The file is JSON.  A reader ignores keys that it does not know and refuses a new
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 from typing import Literal
 
@@ -204,7 +203,7 @@ def run_title(variant: str, threads: int) -> str:
 
 def encode(profile: Profile) -> bytes:
     """The record as JSON."""
-    return msgspec.json.encode(profile) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(profile), indent=2) + b"\n"
 
 
 def decode(text: bytes, name: str = "profile") -> Profile:
@@ -238,18 +237,3 @@ def read(path: Path) -> Profile:
     except OSError as error:
         raise RecordError(f"{path} cannot be read: {error.strerror}") from error
     return decode(text, str(path))
-
-
-def save(path: Path, text: bytes) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        RecordError: the folder is missing or cannot be written.
-    """
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        draft.write_bytes(text)
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise RecordError(f"{path} cannot be written: {error.strerror}") from error

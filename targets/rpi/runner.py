@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from edgenet.bundle import Bundle
+from edgenet.environment import usable_cores
 from edgenet.errors import TargetError
 from edgenet.runner import Runner
 from edgenet.spec import Variant
@@ -23,4 +22,4 @@ def runner(
     variant = variant or target.choose(bundle)
     if variant not in target.variants:
         raise TargetError(f"{target.name} runs {', '.join(target.variants)}, not {variant}")
-    return InProcess(bundle, variant, threads=threads or len(os.sched_getaffinity(0)))
+    return InProcess(bundle, variant, threads=threads or usable_cores())

@@ -28,6 +28,7 @@ def test_a_bundle_is_measured_and_reported_in_every_form(tmp_path: Path) -> None
     assert [(run.variant, run.threads) for run in found.runs] == [("int8.tflite", 1)]
     assert len(found.runs[0].measured.samples["invoke"]) == 3
     assert (found.settings.frame_width, found.settings.frame_height) == (640, 480)
+    assert done.stdout.startswith('{\n  "kind": "profile",\n')
     assert found.command == (
         "edgenet profile BUNDLE --num-runs 3 --warmup-runs 1 --min-secs 0 --num-threads 1 "
         "--variant int8.tflite --html HTML --csv CSV --json"
@@ -73,8 +74,8 @@ def test_an_option_of_measuring_does_not_go_with_a_record(
     ("arguments", "words"),
     [
         (["--variant", "int8.tflit"], "no variant 'int8.tflit'; did you mean 'int8.tflite'?"),
-        (["--num-threads", "0"], "'0' is not a thread count"),
-        (["--num-threads", "1,,2"], "'1,,2' is not a thread count"),
+        (["--num-threads", "0"], "'0': each must be from 1 to 9999"),
+        (["--num-threads", "1,,2"], "'1,,2' is no list of whole numbers separated by commas"),
         (["--frame-size", "640"], "'640' is not a size in pixels; write columns and rows"),
         (["--num-runs", "0"], "0 is not in the range x>=1"),
         (["--min-secs", "5", "--max-secs", "2"], "--max-secs is 2, below --min-secs 5"),

@@ -7,7 +7,7 @@ import pytest
 
 from edgenet.environment import State
 from edgenet.errors import RecordError
-from edgenet.profile.record import SCHEMA, Memory, Operator, Unmeasured, decode, encode, read, save
+from edgenet.profile.record import SCHEMA, Memory, Operator, Unmeasured, decode, encode, read
 
 from .conftest import MakeProfile, MakeRun
 
@@ -69,23 +69,6 @@ def test_a_malformed_profile_says_where(make_profile: MakeProfile) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match=r"none\.json cannot be read: No such file"):
         read(tmp_path / "none.json")
-
-
-def test_saving_replaces_a_file_and_leaves_nothing_else(tmp_path: Path) -> None:
-    file = tmp_path / "a.csv"
-    save(file, b"old")
-    save(file, b"new")
-    assert file.read_bytes() == b"new"
-    assert list(tmp_path.iterdir()) == [file]
-
-
-def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
-    taken = tmp_path / "folder"
-    taken.mkdir()
-    (taken / "inside").touch()
-    with pytest.raises(RecordError, match="folder cannot be written"):
-        save(taken, b"text")
-    assert list(tmp_path.iterdir()) == [taken]
 
 
 def test_memory_growth_is_from_before_the_engine_to_the_peak() -> None:
