@@ -12,7 +12,7 @@ EdgenetError            1  anything below; never raised itself
 ├── SourceError         1  a source of frames cannot be opened or ended early
 ├── EngineError         1  an inference engine refused a model
 ├── ExportError         1  a model cannot be exported as asked
-└── LimitExceeded       3  a limit on drift, size or latency was broken
+└── LimitExceeded       3  a limit on accuracy or drift was broken
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class ExportError(EdgenetError):
 
 
 class LimitExceeded(EdgenetError):
-    """A limit on drift, size or latency was broken."""
+    """A limit on accuracy or drift was broken."""
 
     exit_code = 3
 

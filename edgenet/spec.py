@@ -44,7 +44,7 @@ class ModelSpec(msgspec.Struct, frozen=True):
     """Everything needed to build the network again.
 
     Attributes:
-        arch: the architecture's name, a key of ``edgenet.host.models.ARCHITECTURES``.
+        arch: the architecture's name, a key of ``edgenet.architecture.ARCHITECTURES``.
         alpha: width multiplier of arXiv 1704.04861 section 3.3, above 0.
         labels: class names, in the order of the logits.
         preprocess: how a picture becomes the input; its size is the resolution multiplier's.

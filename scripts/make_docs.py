@@ -1,8 +1,8 @@
 """Writes what docs say of results, and the model cards, from the result files in docs/results.
 
-scripts/make_docs.py                        write docs/results.md and the model cards
-scripts/make_docs.py --check                say what differs from them, and end with 1
-scripts/make_docs.py --record NAME DRIFT TRAINING...
+python scripts/make_docs.py                 write docs/results.md and the model cards
+python scripts/make_docs.py --check         say what differs from them, and end with 1
+python scripts/make_docs.py --record NAME DRIFT TRAINING...
                                             first make docs/results/NAME.json: DRIFT is what
                                             'edgenet evaluate --json' printed, each TRAINING
                                             what 'edgenet train --json' printed, in order
@@ -79,7 +79,7 @@ def main() -> None:
     for name in stale:
         print(f"{name} {'is out of date' if '--check' in arguments else 'written'}")
     if stale and "--check" in arguments:
-        sys.exit("run scripts/make_docs.py")
+        sys.exit("run: python scripts/make_docs.py")
 
 
 def record(name: str, drift: Path, training: list[Path]) -> None:

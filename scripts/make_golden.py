@@ -1,4 +1,3 @@
-#!/usr/bin/env python
 """Write tests/golden/tiny: a bundle of a tiny network that tells the golden frames apart.
 
 Usage: python scripts/make_golden.py    (needs the host extra; takes seconds)

@@ -118,6 +118,8 @@ def small_and_portable(path: Path) -> Iterator[str]:
         text = read(path)
     except UnicodeDecodeError:
         return
+    if bool(path.stat().st_mode & 0o100) != text.startswith("#!"):
+        yield f"{name} is executable without a first line that says how, or the reverse; chmod it"
     for number, line in enumerate(text.splitlines(), start=1):
         if found := MACHINE.search(line):
             yield f"{name}:{number} names a path of one machine, {found[0]}; take it as an argument"

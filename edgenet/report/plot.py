@@ -15,7 +15,6 @@ from edgenet.report.html import escape
 
 WIDTH, HEIGHT = 360, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 10, 20, 34
-SERIES = 6
 
 Points = Sequence[tuple[float, float]]
 
