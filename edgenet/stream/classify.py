@@ -80,21 +80,17 @@ class Classifier:
         invoked = perf_counter()
         logits = self._dequantize(outputs)
         end = perf_counter()
-        return Prediction(
-            frame=frame.index,
-            logits=logits,
-            stage_ms={
-                "preprocess": (prepared - start) * 1e3,
-                "invoke": (invoked - prepared) * 1e3,
-                "postprocess": (end - invoked) * 1e3,
-            },
-            name=frame.name,
-        )
+        stage_ms = {
+            "preprocess": (prepared - start) * 1e3,
+            "invoke": (invoked - prepared) * 1e3,
+            "postprocess": (end - invoked) * 1e3,
+        }
+        return Prediction(frame.index, logits, stage_ms, frame.name)
 
     def _dequantize(self, outputs: list[Array]) -> NDArray[np.float32]:
         if self.reals is not None:
-            found: NDArray[np.float32] = self.reals[outputs[0][0].view(np.uint8)]
-            return found
+            # a negative code counts from the end, where its value is
+            return self.reals.take(outputs[0][0])
         logits: NDArray[np.float32] = runtime.dequantize(outputs[0], self.output)[0]
         return logits
 
