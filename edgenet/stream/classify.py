@@ -90,7 +90,8 @@ class Classifier:
     def _dequantize(self, outputs: list[Array]) -> NDArray[np.float32]:
         if self.reals is not None:
             # a negative code counts from the end, where its value is
-            return self.reals.take(outputs[0][0])
+            found: NDArray[np.float32] = self.reals.take(outputs[0][0])
+            return found
         logits: NDArray[np.float32] = runtime.dequantize(outputs[0], self.output)[0]
         return logits
 
