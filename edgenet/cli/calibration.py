@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from edgenet.bundle.manifest import CALIBRATION_IMAGES
+from edgenet.errors import UsageError
 
 FC = TypeVar("FC", bound=Callable[..., Any] | click.Command)
 
@@ -40,3 +41,17 @@ def calibration_options(command: FC) -> FC:
     ):
         command = option(command)
     return command
+
+
+def refuse_without_pictures(ctx: click.Context) -> None:
+    """Refuse a typed option of calibration where the recorded ranges are used: it changes nothing.
+
+    Raises:
+        UsageError: one was typed.
+    """
+    for name in ("calib_samples", "calib_method", "seed"):
+        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise UsageError(
+                f"--{name.replace('_', '-')} has no effect on a recorded calibration; drop it, or "
+                "calibrate on training pictures with --data"
+            )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgenet.cli.calibration import calibration_options
+from edgenet.cli.calibration import calibration_options, refuse_without_pictures
 from edgenet.cli.options import TargetName, data_option, dataset_of, typed
 from edgenet.cli.progress import StageProgress
 from edgenet.errors import CheckpointError
@@ -49,6 +49,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Write a bundle: the models, labels and golden frames of a checkpoint, for one device."""
+    if data is None:
+        refuse_without_pictures(ctx)
     with StageProgress() as progress:
         progress("loading torch", 0, 1)
         from edgenet import target as targets

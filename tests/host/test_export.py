@@ -197,3 +197,11 @@ def test_the_folder_that_a_bundle_is_written_to_does_not_change_the_bundle(
     assert Bundle.open(tmp_path / "one").manifest.command == (
         "edgenet export --target rpi --data digits --calib-samples 8 --model MODEL -o OUT"
     )
+
+
+def test_an_option_of_calibration_is_refused_where_nothing_is_calibrated(tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    result = run("export", "--target", "rpi", "--calib-method", "typo", "-o", out)
+    assert result.exit_code == 2
+    assert "--calib-method has no effect on a recorded calibration; drop it" in result.output
+    assert not out.exists()
