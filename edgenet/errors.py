@@ -10,6 +10,10 @@ EdgenetError            1  anything below; never raised itself
 ├── RecordError         1  a saved measurement cannot be read or written
 ├── TargetError         1  a target folder is malformed or lacks what it needs
 ├── SourceError         1  a source of frames cannot be opened or ended early
+├── SinkError           1  a place that results go to cannot be used
+├── GraphError          1  a .tflite file is malformed or holds what this step does not support
+├── RemoteError         1  another machine cannot be reached or a command failed there
+├── DeployError         1  a release could not be installed, or was taken back
 ├── EngineError         1  an inference engine refused a model
 ├── ExportError         1  a model cannot be exported as asked
 └── LimitExceeded       3  a limit on accuracy or drift was broken
@@ -70,6 +74,22 @@ class TargetError(EdgenetError):
 
 class SourceError(EdgenetError):
     """A source of frames cannot be opened, or ended before it should."""
+
+
+class SinkError(EdgenetError):
+    """A place that results go to cannot be used."""
+
+
+class GraphError(EdgenetError):
+    """A .tflite file is malformed, or holds what this step does not support."""
+
+
+class RemoteError(EdgenetError):
+    """Another machine cannot be reached, or a command failed there."""
+
+
+class DeployError(EdgenetError):
+    """A release could not be installed, or was taken back."""
 
 
 class EngineError(EdgenetError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,20 +20,20 @@ class ConvNormRelu(nn.Module):
 
     def __init__(self, layer: Layer, *, padding: str = "same") -> None:
         super().__init__()
-        groups = layer.inputs if layer.kind == "depthwise" else 1
         # TensorFlow's SAME pads a strided convolution by the input's size, so it is done in forward
         self.same_by_size = padding == "same" and layer.stride > 1
+        self.depthwise = layer.kind == "depthwise"
         self.conv = nn.Conv2d(
             layer.inputs,
             layer.outputs,
             layer.kernel,
             stride=layer.stride,
             padding=0 if self.same_by_size else layer.kernel // 2,
-            groups=groups,
+            groups=layer.inputs if self.depthwise else 1,
             bias=False,
         )
         self.norm = nn.BatchNorm2d(layer.outputs, eps=NORM_EPS)
-        fan_out = layer.kernel**2 * layer.outputs / groups
+        fan_out = layer.kernel**2 * layer.outputs / self.conv.groups
         nn.init.normal_(self.conv.weight, std=math.sqrt(2 / fan_out))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -41,7 +42,14 @@ class ConvNormRelu(nn.Module):
             top, bottom = same_padding(x.shape[2], kernel, stride)
             left, right = same_padding(x.shape[3], kernel, stride)
             x = functional.pad(x, (left, right, top, bottom))
-        return functional.relu6(self.norm(self.conv(x)))
+        return functional.relu6(self.norm(self._convolve(x)))
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        if self.depthwise and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            # oneDNN's gradient of a depthwise convolution takes 3 times as long in bfloat16
+            with torch.autocast("cpu", enabled=False):
+                return self.conv(x.float())  # type: ignore[no-any-return]
+        return self.conv(x)  # type: ignore[no-any-return]
 
 
 class Block(nn.Module):
