@@ -3,8 +3,10 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import json
 import struct
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from edgenet.spec import Preprocess
 
 LABELS = ("tench", "English springer", "café", "église", "truck", "f", "g", "h", "i", "j")
 SQUARE = Preprocess(96, 96)
+GOLDEN = Path(__file__).parent.parent / "golden"
 
 
 @pytest.fixture(scope="module")
@@ -103,19 +106,28 @@ def test_metadata_is_where_the_convention_has_it(model):
     assert data[field(data, labels, 2)] == 2  # AssociatedFileType.TENSOR_AXIS_LABELS
 
 
-def test_the_published_schema_reads_the_same(model):
-    """mediapipe ships the classes that flatc generates from the published schema."""
-    official = pytest.importorskip("mediapipe.tasks.metadata.metadata_schema_py_generated")
-    found = official.ModelMetadataT.InitFromPackedBuf(metadata_buffer(described(model)))
-    picture = found.subgraphMetadata[0].inputTensorMetadata[0]
-    assert picture.content.contentPropertiesType == official.ContentProperties.ImageProperties
-    assert picture.content.contentProperties.colorSpace == official.ColorSpaceType.RGB
-    assert list(picture.processUnits[0].options.mean) == [0, 0, 0]
-    assert list(picture.processUnits[0].options.std) == [255, 255, 255]
-    assert list(picture.stats.max) == [1, 1, 1]
-    labels = found.subgraphMetadata[0].outputTensorMetadata[0].associatedFiles[0]
-    assert labels.name == b"labels.txt"
-    assert labels.type == official.AssociatedFileType.TENSOR_AXIS_LABELS
+def test_the_published_schema_reads_what_is_written():
+    """What mediapipe's classes, which flatc made of it, read in these bytes is metadata.json."""
+    model = (GOLDEN / "tiny" / "models" / "int8.tflite").read_bytes()
+    preprocess = Preprocess(16, 16, mean=(0.5, 0.4, 0.3), std=(0.25, 0.5, 0.5))
+    labels = ("tench", "English springer", "café", "d", "e", "f")
+    data = metadata_buffer(described(model, labels=labels, preprocess=preprocess))
+    remake = "run scripts/make_golden_metadata.py"
+    assert data == (GOLDEN / "metadata.bin").read_bytes(), remake
+    found = json.loads((GOLDEN / "metadata.json").read_text(encoding="utf-8"))
+    (graph,) = found["subgraphMetadata"]
+    (picture,), (logits,) = graph["inputTensorMetadata"], graph["outputTensorMetadata"]
+    assert picture["content"] == {
+        "contentPropertiesType": 2,  # ImageProperties
+        "contentProperties": {"colorSpace": 1},  # RGB
+    }
+    (unit,) = picture["processUnits"]
+    assert unit["optionsType"] == 1  # NormalizationOptions
+    assert unit["options"] == {"mean": [127.5, 102.0, 76.5], "std": [63.75, 127.5, 127.5]}
+    np.testing.assert_allclose(picture["stats"]["max"], [2.0, 1.2, 1.4], rtol=1e-6)
+    np.testing.assert_allclose(picture["stats"]["min"], [-2.0, -0.8, -0.6], rtol=1e-6)
+    (file,) = logits["associatedFiles"]
+    assert (file["name"], file["type"]) == ("labels.txt", 2)  # TENSOR_AXIS_LABELS
 
 
 def test_labels_are_a_stored_file_of_a_zip_behind_the_model(model):
