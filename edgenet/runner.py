@@ -51,7 +51,14 @@ class Footprint:
 
 
 class Source(Protocol):
-    """Where frames come from: a camera, a file, a folder, standard input."""
+    """Where frames come from: a camera, a file, a folder, standard input.
+
+    Attributes:
+        live: whether frames come at their own pace, as from a camera, and old ones are worthless;
+            a live source's ``close`` may be called from any thread and does not wait for a read.
+    """
+
+    live: bool
 
     def __iter__(self) -> Iterator[Frame]: ...
     def close(self) -> None: ...

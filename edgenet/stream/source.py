@@ -13,16 +13,24 @@ from edgenet import image
 from edgenet.dataset.folder import SUFFIXES, is_hidden, pictures_below
 from edgenet.errors import DataError, SourceError, nothing_at
 from edgenet.runner import Frame, Source
+from edgenet.stream.fake import Fake
+from edgenet.stream.grabber import GIVE_UP_S, Grabber
+from edgenet.stream.mode import Mode
 from edgenet.stream.video import VIDEO_SUFFIXES, Video
 
 MAX_FRAME_BYTES = 64 * 2**20
 WILDCARDS = "*?["
 
 OnError = Callable[[DataError], None]
+OnEvent = Callable[[str], None]
 
 
 def _refuse(error: DataError) -> None:
     raise error
+
+
+def _ignore(event: str) -> None:
+    del event
 
 
 def open_source(source: str, *, on_error: OnError = _refuse) -> Source:
@@ -40,6 +48,9 @@ def open_source(source: str, *, on_error: OnError = _refuse) -> Source:
     """
     if source == "-":
         return Stdin(sys.stdin.buffer, on_error=on_error)
+    name, _, mode = source.partition(":")
+    if name == "fake":
+        return Fake(Mode.parse(mode, source))
     path = Path(source)
     if path.is_dir():
         found = pictures_below(path)
@@ -58,8 +69,40 @@ def open_source(source: str, *, on_error: OnError = _refuse) -> Source:
     raise SourceError(nothing_at(path))
 
 
+def is_live(source: str) -> bool:
+    """Whether ``source`` names a camera or a stream, by its words alone."""
+    return source.partition(":")[0] == "fake"
+
+
+def open_frames(
+    source: str,
+    *,
+    on_error: OnError = _refuse,
+    on_event: OnEvent = _ignore,
+    give_up_s: float = GIVE_UP_S,
+) -> Source | Grabber:
+    """Open what ``--source`` names as a loop wants it: a live source behind a ``Grabber``.
+
+    Args:
+        source: as for ``open_source``.
+        on_error: as for ``open_source``.
+        on_event: told in words, from another thread, what a live source grants and when it is
+            lost and back; nothing is said twice in a row.
+        give_up_s: seconds without a frame after which a live source is an error.
+
+    Raises:
+        UsageError: the words of ``source`` are wrong.
+        SourceError: a finite source cannot be opened; a live one raises when it is iterated.
+    """
+    if not is_live(source):
+        return open_source(source, on_error=on_error)
+    return Grabber(lambda: open_source(source), on_event=on_event, give_up_s=give_up_s)
+
+
 class Pictures:
     """Picture files, in the given order; read one at a time."""
+
+    live = False
 
     def __init__(self, paths: Iterable[Path], *, on_error: OnError = _refuse) -> None:
         self.paths = tuple(paths)
@@ -84,6 +127,8 @@ class Stdin:
     This is what another process, in any language, needs two lines to write, and it marks where a
     picture ends, which JPEG and PNG by themselves do not do reliably.
     """
+
+    live = False
 
     def __init__(self, stream: BinaryIO, *, on_error: OnError = _refuse) -> None:
         self.stream = stream

@@ -27,6 +27,8 @@ class Video:
         SourceError: OpenCV cannot open the file.
     """
 
+    live = False
+
     def __init__(self, path: Path) -> None:
         try:
             import cv2
