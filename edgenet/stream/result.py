@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
+
+import msgspec
 
 from edgenet.runner import Frame
 
@@ -19,8 +20,7 @@ class Guess(NamedTuple):
     probability: float
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """The answer to one frame.
 
     Attributes:
@@ -29,8 +29,9 @@ class Result:
         top: the most probable classes that reach the threshold, the first one first.
         label: the first of ``top``, or ``UNKNOWN``.
         stage_ms: wall milliseconds of ``capture`` (photon, or what the source knows nearest to it,
-            to the loop's hands), ``preprocess``, ``invoke``, ``postprocess``; live sources only
-            know ``capture``.
+            to the loop's hands: the frame's age), ``preprocess``, ``invoke``, ``postprocess`` (all
+            the rest of the way to this result); their sum is ``latency_ms``.  Files have no
+            ``capture``.
         latency_ms: from capture to this result, before any sink was told; None for files.
         dropped: frames that the camera gave and nobody looked at, since the start.
         time: seconds since the epoch.

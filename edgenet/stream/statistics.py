@@ -1,0 +1,143 @@
+"""How the loop is doing: written by the loop, read by any thread at any time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgenet.stream.result import Result
+
+WINDOW = 300
+FPS_OVER_S = 5.0
+PUBLISH = "publish"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of a loop at one moment.
+
+    Attributes:
+        started: of the loop, in seconds since the epoch.
+        uptime_s: seconds since then.
+        frames: results since the start.
+        dropped: frames that the camera gave and nobody looked at, since the start.
+        fps: results a second over the last ``FPS_OVER_S`` seconds, so 0 when frames stop.
+        p50_ms: of the latency of the window's results; of files, of the sum of their stages.
+        p90_ms: likewise.
+        p99_ms: likewise; the three are None before the first result.
+        stage_ms: median of each stage over the window: those of ``Result.stage_ms`` and
+            ``publish``, the time that telling every sink took.
+        recent_ms: the latencies of the window, the oldest first.
+        seen: results of each label since the start.
+        total_ms: sum of each stage's milliseconds since the start, ``latency`` too.
+        latest: the newest result; None before the first.
+        since_s: seconds since ``latest``; None before the first.
+        event: what the source said since ``latest``, as that the camera is lost; None if nothing.
+    """
+
+    started: float
+    uptime_s: float
+    frames: int
+    dropped: int
+    fps: float
+    p50_ms: float | None
+    p90_ms: float | None
+    p99_ms: float | None
+    stage_ms: Mapping[str, float]
+    recent_ms: tuple[float, ...]
+    seen: Mapping[str, int]
+    total_ms: Mapping[str, float]
+    latest: Result | None
+    since_s: float | None
+    event: str | None
+
+
+class Statistics:
+    """A window of the last results and the totals of all.
+
+    Args:
+        window: results that medians and percentiles are taken over.
+    """
+
+    def __init__(self, window: int = WINDOW) -> None:
+        self.started = time.time()
+        self._begin = time.monotonic()
+        self._lock = threading.Lock()
+        self._window: deque[tuple[Result, float, float]] = deque(maxlen=window)
+        self._times: deque[float] = deque()
+        self._frames = 0
+        self._seen: Counter[str] = Counter()
+        self._total_ms: defaultdict[str, float] = defaultdict(float)
+        self._event: str | None = None
+
+    def observe(self, result: Result, publish_ms: float) -> None:
+        """Take in a result, once every sink was told."""
+        now = time.monotonic()
+        latency = _latency(result)
+        with self._lock:
+            self._window.append((result, latency, publish_ms))
+            self._times.append(now)
+            while self._times[0] < now - FPS_OVER_S:
+                self._times.popleft()
+            self._frames += 1
+            self._seen[result.label] += 1
+            total = self._total_ms
+            for stage, ms in result.stage_ms.items():
+                total[stage] += ms
+            total[PUBLISH] += publish_ms
+            total["latency"] += latency
+            self._event = None
+
+    def note(self, event: str) -> None:
+        """Take in what the source says, as that the camera is lost."""
+        with self._lock:
+            self._event = event
+
+    def snapshot(self) -> Snapshot:
+        """The state now."""
+        now = time.monotonic()
+        with self._lock:
+            window, times = list(self._window), list(self._times)
+            frames, event = self._frames, self._event
+            seen, total_ms = dict(self._seen), dict(self._total_ms)
+        uptime = now - self._begin
+        latest = window[-1][0] if window else None
+        recent = tuple(latency for _, latency, _ in window)
+        p50, p90, p99 = np.percentile(recent, (50, 90, 99)).tolist() if recent else (None,) * 3
+        fresh = sum(at >= now - FPS_OVER_S for at in times)
+        return Snapshot(
+            started=self.started,
+            uptime_s=uptime,
+            frames=frames,
+            dropped=latest.dropped if latest else 0,
+            fps=fresh / min(uptime, FPS_OVER_S) if fresh else 0.0,
+            p50_ms=p50,
+            p90_ms=p90,
+            p99_ms=p99,
+            stage_ms=_medians(window),
+            recent_ms=recent,
+            seen=seen,
+            total_ms=total_ms,
+            latest=latest,
+            since_s=now - times[-1] if times else None,
+            event=event,
+        )
+
+
+def _latency(result: Result) -> float:
+    return sum(result.stage_ms.values()) if result.latency_ms is None else result.latency_ms
+
+
+def _medians(window: list[tuple[Result, float, float]]) -> dict[str, float]:
+    if not window:
+        return {}
+    stages = {
+        stage: float(np.median([result.stage_ms[stage] for result, _, _ in window]))
+        for stage in window[-1][0].stage_ms
+    }
+    return stages | {PUBLISH: float(np.median([publish for _, _, publish in window]))}
