@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -12,10 +12,10 @@ from edgenet.runner import Frame
 UNKNOWN = "unknown"
 
 
-class Guess(NamedTuple):
+class Guess(msgspec.Struct, frozen=True):
     """A class and how sure the model is of it, 0 to 1."""
 
-    index: int
+    index: int = msgspec.field(name="class")
     label: str
     probability: float
 
