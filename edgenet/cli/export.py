@@ -11,7 +11,6 @@ import click
 from edgenet.cli.calibration import calibration_options, refuse_without_pictures
 from edgenet.cli.options import TargetName, data_option, dataset_of, typed
 from edgenet.cli.progress import StageProgress
-from edgenet.errors import CheckpointError
 
 if TYPE_CHECKING:
     from edgenet.bundle import Bundle
@@ -23,7 +22,9 @@ if TYPE_CHECKING:
     "--model",
     type=click.Path(path_type=Path),
     metavar="CHECKPOINT",
-    help="Folder that 'edgenet train' wrote.  [default: the checkpoint that ships with edgenet]",
+    default=Path("default"),
+    show_default=True,
+    help="Folder that 'edgenet train' wrote, or default: the checkpoint that ships with edgenet.",
 )
 @click.option(
     "-o",
@@ -40,7 +41,7 @@ def command(
     ctx: click.Context,
     /,
     target_name: str,
-    model: Path | None,
+    model: Path,
     output: Path | None,
     data: str | None,
     calib_samples: int,
@@ -57,11 +58,12 @@ def command(
 
         target = targets.load(target_name)
 
+        from edgenet.host import checkpoint
         from edgenet.host import export as exporter
         from edgenet.host.calibration import Choice
 
         progress("loading torch", 1, 1)
-        model = model or _shipped(exporter.default_checkpoint())
+        model = checkpoint.named(model)
         dataset = dataset_of(data, progress=progress)
         bundle = exporter.export(
             model,
@@ -77,15 +79,6 @@ def command(
         click.echo(json.dumps(msgspec.to_builtins(bundle.manifest), indent=2))
     else:
         click.echo(_summary(bundle))
-
-
-def _shipped(folder: Path) -> Path:
-    if not folder.is_dir():
-        raise CheckpointError(
-            f"this installation lacks the checkpoint {folder.name}; install edgenet again, "
-            "or name a checkpoint with --model"
-        )
-    return folder
 
 
 def _summary(bundle: Bundle) -> str:

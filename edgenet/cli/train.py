@@ -51,7 +51,7 @@ FREE_TO_CHANGE = {
     "--init",
     type=click.Path(path_type=Path),
     metavar="CHECKPOINT",
-    help="Start from what this one learned.",
+    help="Start from what this one learned; default is the one that ships with edgenet.",
 )
 @click.option("--freeze", metavar="features|N", help="Keep all but the head, or stem and N blocks.")
 @click.option(
@@ -151,6 +151,7 @@ def _refuse_changes(ctx: click.Context) -> None:
 def _settings(options: dict[str, Any], progress: StageProgress) -> Settings:
     """The run that the options describe; what they leave open, the data decides."""
     from edgenet.dataset import open_dataset
+    from edgenet.host import checkpoint
     from edgenet.host import recipe as recipes
     from edgenet.host.settings import Settings, default_recipe, default_spec
 
@@ -164,17 +165,18 @@ def _settings(options: dict[str, Any], progress: StageProgress) -> Settings:
         lr=options["lr"],
     )
     dataset = open_dataset(data, progress=progress)
+    init = checkpoint.named(options["init"]) if options["init"] else None
     return Settings(
         data=data,
         spec=default_spec(
             data,
             dataset.labels,
-            init=options["init"],
+            init=init,
             wanted={name: options[name] for name in ("arch", "alpha", "imgsz", "resize")},
         ),
         recipe=recipe,
         seed=options["seed"],
-        init=str(options["init"]) if options["init"] else None,
+        init=str(init) if init else None,
         freeze=options["freeze"],
         patience=options["patience"],
         precision=options["precision"],

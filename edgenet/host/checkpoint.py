@@ -6,6 +6,7 @@ The JSON carries the digest of the weights, so that the two files are known to b
 from __future__ import annotations
 
 import hashlib
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from edgenet.spec import ModelSpec
 SCHEMA = 1
 WEIGHTS = "model.safetensors"
 RECORD = "checkpoint.json"
+SHIPPED = "mobilenet_v1_0.5_128_imagenette"
+DEFAULT = Path("default")
 
 
 class CalibrationRecord(msgspec.Struct, frozen=True):
@@ -67,6 +70,26 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Version(msgspec.Struct):
     schema: int
+
+
+def default() -> Path:
+    """The folder of the checkpoint that ships with edgenet.
+
+    Raises:
+        CheckpointError: this installation lacks it.
+    """
+    folder = Path(str(resources.files("edgenet.host") / "weights" / SHIPPED))
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"this installation lacks the checkpoint {SHIPPED}; install edgenet again, "
+            "or name another one"
+        )
+    return folder
+
+
+def named(name: Path) -> Path:
+    """The folder that ``name`` is the path of; the word default names the one that ships."""
+    return default() if name == DEFAULT and not name.exists() else name
 
 
 def save(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import tempfile
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -27,14 +26,7 @@ from edgenet.runner import Array
 from edgenet.spec import ModelSpec, TensorSpec, Variant
 from edgenet.target import Target
 
-DEFAULT_CHECKPOINT = "mobilenet_v1_0.5_128_imagenette"
-
 _PACKAGES = ("torch", "torchao", "litert-torch", "onnx", "onnxruntime", "ai-edge-litert", "numpy")
-
-
-def default_checkpoint() -> Path:
-    """The folder of the checkpoint that ships with edgenet."""
-    return Path(str(resources.files("edgenet.host") / "weights" / DEFAULT_CHECKPOINT))
 
 
 def model_name(spec: ModelSpec) -> str:

@@ -153,10 +153,10 @@ def test_export_names_the_target_that_was_meant(tmp_path: Path) -> None:
 def test_export_without_the_shipped_weights_asks_for_a_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exporter, "default_checkpoint", lambda: tmp_path / "weights" / "net")
+    monkeypatch.setattr(checkpoints, "SHIPPED", "net")
     result = run("export", "--target", "rpi", "-o", tmp_path / "bundle")
     assert result.exit_code == 1
-    assert "lacks the checkpoint net; install edgenet again, or name a checkpoint" in result.output
+    assert "lacks the checkpoint net; install edgenet again, or name another" in result.output
 
 
 def test_export_says_where_the_bundle_is_and_what_comes_next(

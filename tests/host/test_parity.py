@@ -26,8 +26,9 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from edgenet import image
+from edgenet.host import checkpoint
 from edgenet.host.checkpoint import load_network
-from edgenet.host.export import calibrated, convert, default_checkpoint
+from edgenet.host.export import calibrated, convert
 from edgenet.host.integer import IntegerGraph
 from edgenet.runtime import onnx
 
@@ -396,9 +397,7 @@ def photographs() -> Iterator[tuple[str, bytes]]:
 @pytest.fixture(scope="module")
 def trained(photographs) -> dict[str, np.ndarray]:
     """The shipped checkpoint's int8 logits of each picture, by engine; the float ones in steps."""
-    if not (default_checkpoint() / "checkpoint.json").is_file():
-        pytest.skip("the default checkpoint is not there yet")
-    record, network = load_network(default_checkpoint())
+    record, network = load_network(checkpoint.default())
     calibrator, _ = calibrated(record, network, None)
     files = convert(network, calibrator, record.spec, ("int8.tflite", "int8.onnx"))
     runs = {

@@ -37,14 +37,14 @@ def test_generated_pages_are_up_to_date(make_docs: ModuleType) -> None:
 
 
 def test_the_shipped_checkpoint_is_the_one_that_was_measured(make_docs: ModuleType) -> None:
-    folder = exporter.default_checkpoint()
+    folder = checkpoints.default()
     record, _ = checkpoints.load(folder)
     measured = make_docs.read(make_docs.RESULTS / f"{folder.name}.json")
     assert measured.training[-1].weights_sha256 == record.weights_sha256
 
 
 def test_the_shipped_checkpoint_is_what_it_is_said_to_be() -> None:
-    record, network = checkpoints.load_network(exporter.default_checkpoint())
+    record, network = checkpoints.load_network(checkpoints.default())
     assert (record.spec.arch, record.spec.alpha) == ("mobilenet_v1", 0.5)
     assert record.spec.preprocess == Preprocess(128, 128)
     assert record.metrics["val_top1"] >= 0.85
@@ -54,8 +54,6 @@ def test_the_shipped_checkpoint_is_what_it_is_said_to_be() -> None:
 
 
 def test_export_for_the_rpi_needs_nothing_but_its_name(tmp_path: Path) -> None:
-    bundle = exporter.export(
-        exporter.default_checkpoint(), targets.load("rpi"), tmp_path / "bundle"
-    )
+    bundle = exporter.export(checkpoints.default(), targets.load("rpi"), tmp_path / "bundle")
     assert {check.status for check in verify.verify(bundle)} == {"equal"}
     assert bundle.manifest.calibration is not None
