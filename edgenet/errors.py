@@ -3,6 +3,7 @@
 EdgenetError            1  anything below; never raised itself
 ├── UsageError          2  an option or argument has a value that is not allowed
 ├── MissingPackage      1  a package that this step needs is not installed
+│   └── MissingDevice   1  an accelerator or the library that drives it is not there
 ├── DataError           1  a picture, a folder or a data set cannot be used
 ├── CheckpointError     1  a checkpoint cannot be read or does not fit
 ├── TrainingError       1  training was interrupted or its loss is no longer a number
@@ -46,6 +47,13 @@ class MissingPackage(EdgenetError):
             f"{needed_for} needs {package}, which is not installed; "
             f"run: pip install 'edgenet[{extra}]'"
         )
+
+
+class MissingDevice(MissingPackage):
+    """An accelerator that this step needs, or the library that drives it, is not there."""
+
+    def __init__(self, message: str) -> None:
+        EdgenetError.__init__(self, message)
 
 
 class DataError(EdgenetError):

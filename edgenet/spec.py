@@ -6,13 +6,27 @@ Activations are NHWC, batch first.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 
 Resize = Literal["stretch", "center-crop", "letterbox"]
-Variant = Literal["fp32.onnx", "fp32.tflite", "int8.onnx", "int8.tflite"]
-VARIANTS: tuple[Variant, ...] = ("fp32.tflite", "int8.tflite", "fp32.onnx", "int8.onnx")
+Variant = Literal["fp32.onnx", "fp32.tflite", "int8.onnx", "int8.tflite", "int8_edgetpu.tflite"]
+VARIANTS: tuple[Variant, ...] = (
+    "fp32.tflite",
+    "int8.tflite",
+    "fp32.onnx",
+    "int8.onnx",
+    "int8_edgetpu.tflite",
+)
+COMPILED_FROM: Mapping[Variant, Variant] = {"int8_edgetpu.tflite": "int8.tflite"}
+"""Variants that a device's own compiler makes of another, and that only that device runs."""
+EXPORTED: tuple[Variant, ...] = tuple(name for name in VARIANTS if name not in COMPILED_FROM)
+"""Variants that edgenet writes itself, and that a CPU runs."""
+
+FOREIGN = "foreign"
+"""The ``arch`` of a network that edgenet did not train."""
 
 
 class Preprocess(msgspec.Struct, frozen=True):
@@ -44,8 +58,9 @@ class ModelSpec(msgspec.Struct, frozen=True):
     """Everything needed to build the network again.
 
     Attributes:
-        arch: the architecture's name, a key of ``edgenet.architecture.ARCHITECTURES``.
-        alpha: width multiplier of arXiv 1704.04861 section 3.3, above 0.
+        arch: the architecture's name, a key of ``edgenet.architecture.ARCHITECTURES``, or
+            ``FOREIGN``, of which nothing but labels and preprocessing is known.
+        alpha: width multiplier of arXiv 1704.04861 section 3.3, above 0; 1 for a foreign network.
         labels: class names, in the order of the logits.
         preprocess: how a picture becomes the input; its size is the resolution multiplier's.
         depth_multiplier: depthwise kernels per input channel.

@@ -17,7 +17,7 @@ from edgenet import bundle
 from edgenet.bundle import Bundle, Calibration, FileRecord, Golden, Manifest, ModelRecord
 from edgenet.bundle import manifest as manifests
 from edgenet.errors import BundleError
-from edgenet.spec import VARIANTS, ModelSpec, Preprocess, TensorSpec
+from edgenet.spec import EXPORTED, VARIANTS, ModelSpec, Preprocess, TensorSpec
 
 TINY = Path(__file__).parent / "golden" / "tiny"
 
@@ -67,7 +67,7 @@ def contents(root):
 
 def test_golden_bundle_opens():
     opened = Bundle.open(TINY)
-    assert opened.variants == VARIANTS
+    assert opened.variants == EXPORTED
     assert opened.labels[:2] == ("colour card", "ramps")
     assert opened.model("int8.onnx") == TINY / "models" / "int8.onnx"
     assert opened.record("int8.tflite").rounding == "float32-half-even"
@@ -144,7 +144,7 @@ def test_manifest_that_is_not_utf8_is_refused(tiny):
 def test_newer_schema_is_refused_naming_both_numbers(tiny):
     (tiny / "manifest.json").write_text('{"schema": 7, "anything": [1, 2]}')
     with pytest.raises(
-        BundleError, match=r"has schema 7, this edgenet reads up to 1; run: pip install --upgrade"
+        BundleError, match=r"has schema 7, this edgenet reads up to 2; run: pip install --upgrade"
     ):
         Bundle.open(tiny)
 
@@ -233,7 +233,7 @@ def test_symbolic_link_to_a_folder_is_refused(tiny, tmp_path):
 
 def test_bundle_itself_may_be_reached_through_a_link(tiny, tmp_path):
     (tmp_path / "current").symlink_to(tiny)
-    assert Bundle.open(tmp_path / "current").variants == VARIANTS
+    assert Bundle.open(tmp_path / "current").variants == EXPORTED
 
 
 def test_missing_file_is_named(tiny):
@@ -266,7 +266,7 @@ def test_changed_file_is_caught_by_its_hash(tiny):
         BundleError, match=r"int8\.onnx: sha256 is .{8}…, manifest\.json says .{8}…"
     ):
         Bundle.open(tiny)
-    assert Bundle.open(tiny, verify=False).variants == VARIANTS
+    assert Bundle.open(tiny, verify=False).variants == EXPORTED
 
 
 # parts that do not fit
@@ -523,7 +523,8 @@ manifest = st.builds(
             size,
             inputs=st.tuples(tensor),
             outputs=st.tuples(tensor),
-            rounding=st.sampled_from(["float", "float32-half-even", "gemmlowp-double"]),
+            rounding=st.sampled_from(["float", "float32-half-even", "gemmlowp-double", "edgetpu"]),
+            answers=st.sampled_from(["logits", "probabilities"]),
         ),
     ),
     files=st.dictionaries(text, st.builds(FileRecord, file_path, digest, size)),
@@ -562,3 +563,52 @@ def test_specification_explains_every_key():
     keys = {key for record in records for key in record.__struct_fields__}
     assert {key for key in keys if f"`{key}`" not in words} == set()
     assert f"schema {manifests.SCHEMA}" in words
+
+
+def test_probabilities_need_schema_2_and_logits_do_not(tmp_path):
+    assert bundle.write(tmp_path / "a", **parts()).manifest.schema == 1
+    assert b"answers" not in (tmp_path / "a" / "manifest.json").read_bytes()
+    written = bundle.write(tmp_path / "b", **parts(answers={"int8.tflite": "probabilities"}))
+    assert written.manifest.schema == 2
+    assert Bundle.open(tmp_path / "b").record("int8.tflite").answers == "probabilities"
+
+
+def test_planes_of_colour_are_the_other_layout(tmp_path):
+    (takes,), gives = parts()["tensors"]["int8.tflite"]
+    planes = msgspec.structs.replace(takes, shape=(1, 3, 4, 6))
+    bundle.write(tmp_path / "a", **parts(tensors={"int8.tflite": ((planes,), gives)}))
+    turned = msgspec.structs.replace(takes, shape=(1, 3, 6, 4))
+    with pytest.raises(BundleError, match=r"takes \(1, 3, 6, 4\), but the preprocessing makes"):
+        bundle.write(tmp_path / "b", **parts(tensors={"int8.tflite": ((turned,), gives)}))
+
+
+def test_compiled_model_joins_the_one_that_it_was_made_of(tmp_path):
+    plain = bundle.write(tmp_path / "a", **parts())
+    joined = bundle.add_model(
+        plain, "int8_edgetpu.tflite", b"compiled", tmp_path / "a", versions={"compiler": "16.0"}
+    )
+    assert Bundle.open(tmp_path / "a").variants == ("int8.tflite", "int8_edgetpu.tflite")
+    assert joined.model("int8_edgetpu.tflite").read_bytes() == b"compiled"
+    record, made_of = joined.record("int8_edgetpu.tflite"), joined.record("int8.tflite")
+    assert (record.inputs, record.outputs) == (made_of.inputs, made_of.outputs)
+    assert record.rounding == "edgetpu"
+    golden = joined.golden().outputs
+    assert np.array_equal(golden["int8_edgetpu.tflite"], golden["int8.tflite"])
+    assert joined.manifest.versions == {"torch": "2.13.0", "compiler": "16.0"}
+    assert joined.manifest.schema == 1
+    assert joined.sha256 != plain.sha256
+
+
+def test_compiled_model_needs_its_original(tmp_path):
+    given = parts()
+    outputs = {"fp32.tflite": given["golden"].outputs["int8.tflite"]}
+    plain = bundle.write(
+        tmp_path / "a",
+        **parts(
+            models={"fp32.tflite": b"model"},
+            tensors={"fp32.tflite": given["tensors"]["int8.tflite"]},
+            golden=Golden(given["golden"].frames, given["golden"].inputs, outputs),
+        ),
+    )
+    with pytest.raises(BundleError, match=r"no variant 'int8.tflite'.*fp32.tflite"):
+        bundle.add_model(plain, "int8_edgetpu.tflite", b"", tmp_path / "a", versions={})

@@ -19,7 +19,7 @@ from edgenet.runtime import litert, onnx
 from edgenet.runtime.litert import LiteRT
 from edgenet.runtime.onnx import OnnxRuntime
 from edgenet.runtime.quiet import quiet
-from edgenet.spec import VARIANTS, TensorSpec
+from edgenet.spec import EXPORTED, TensorSpec
 
 pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
 pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
@@ -38,7 +38,7 @@ def answers(session, variant):
 # sessions
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", EXPORTED)
 @pytest.mark.parametrize("threads", [1, 2])
 def test_engine_gives_the_golden_answers(variant, threads):
     session = runtime.backend_for(variant).open(TINY.model(variant), threads=threads)

@@ -12,7 +12,7 @@ from edgenet.bundle import Bundle
 from edgenet.errors import BundleError
 from edgenet.runner import Frame
 from edgenet.runtime.litert import LiteRT
-from edgenet.spec import VARIANTS
+from edgenet.spec import EXPORTED
 from edgenet.stream.classify import Classifier, probabilities
 from edgenet.stream.runner import InProcess
 
@@ -23,7 +23,7 @@ TINY = Bundle.open(Path(__file__).parent / "golden" / "tiny")
 GOLDEN = TINY.golden()
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", EXPORTED)
 def test_frames_are_classified_as_the_golden_outputs_say(variant):
     classifier = Classifier.open(TINY, variant)
     (tensor,) = TINY.record(variant).outputs

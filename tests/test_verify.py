@@ -13,7 +13,7 @@ from edgenet.bundle import Bundle, FileRecord
 from edgenet.cli.main import main
 from edgenet.errors import MissingPackage
 from edgenet.runtime.litert import LiteRT
-from edgenet.spec import VARIANTS
+from edgenet.spec import EXPORTED
 
 for engine in ("ai_edge_litert", "onnxruntime", "cv2"):
     pytest.importorskip(engine, reason=f"{engine} is not installed")
@@ -56,7 +56,7 @@ def test_untouched_bundle_is_equal_in_every_stage():
     found = checks(TINY)
     assert list(found) == [
         ("resize", None),
-        *((stage, variant) for variant in VARIANTS for stage in ("input", "logits")),
+        *((stage, variant) for variant in EXPORTED for stage in ("input", "logits")),
     ]
     for (stage, variant), check in found.items():
         near = stage == "logits" and variant.startswith("fp32")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from edgenet.bundle.manifest import (
     MANIFEST,
     SCHEMA,
+    Answers,
     Calibration,
     FileRecord,
     Manifest,
@@ -16,11 +17,12 @@ from edgenet.bundle.manifest import (
     Rounding,
 )
 from edgenet.bundle.reader import Bundle, Golden
-from edgenet.bundle.writer import amend, write
+from edgenet.bundle.writer import add_model, amend, write
 
 __all__ = [
     "MANIFEST",
     "SCHEMA",
+    "Answers",
     "Bundle",
     "Calibration",
     "FileRecord",
@@ -28,6 +30,7 @@ __all__ = [
     "Manifest",
     "ModelRecord",
     "Rounding",
+    "add_model",
     "amend",
     "write",
 ]

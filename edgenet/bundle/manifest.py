@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,9 +12,10 @@ import msgspec
 from edgenet.errors import BundleError, nothing_at
 from edgenet.spec import VARIANTS, ModelSpec, TensorSpec, Variant
 
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST = "manifest.json"
-Rounding = Literal["float", "float32-half-even", "gemmlowp-double"]
+Rounding = Literal["float", "float32-half-even", "gemmlowp-double", "edgetpu"]
+Answers = Literal["logits", "probabilities"]
 
 _NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _PATH = re.compile(f"{_NAME}(/{_NAME})*")
@@ -37,20 +39,23 @@ class FileRecord(msgspec.Struct, frozen=True):
             raise ValueError(f"sha256 {self.sha256!r} must be 64 digits of lower-case hex")
 
 
-class ModelRecord(FileRecord, frozen=True, kw_only=True):
+class ModelRecord(FileRecord, frozen=True, kw_only=True, omit_defaults=True):
     """A model file and the arithmetic that its golden outputs were computed with.
 
     Attributes:
-        inputs: the model's input, one tensor (1, height, width, 3).
+        inputs: the model's input, one tensor (1, height, width, 3) or (1, 3, height, width).
         outputs: the model's output, one tensor (1, classes).
         rounding: ``float`` for float models; ``float32-half-even`` scales int32 sums in float32
             (XNNPACK, ONNX Runtime, torch); ``gemmlowp-double`` in integers, rounding twice
-            (TensorFlow Lite's reference kernels, TensorFlow Lite Micro).
+            (TensorFlow Lite's reference kernels, TensorFlow Lite Micro); ``edgetpu`` is the Edge
+            TPU's own, which is not published.
+        answers: what the output is; a network that ends with a softmax gives ``probabilities``.
     """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     rounding: Rounding
+    answers: Answers = "logits"
 
 
 # usual, and what the commands draw unless told otherwise
@@ -88,6 +93,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     drift: dict[str, Any] | None
     versions: dict[str, str]
     command: str
+
+
+def needed_schema(models: Mapping[Variant, ModelRecord]) -> int:
+    """The oldest schema that can state these models, so that old readers read what they can.
+
+    Schema 2 adds ``answers``: a reader of schema 1 would take probabilities for logits.
+    """
+    return 2 if any(record.answers != "logits" for record in models.values()) else 1
 
 
 def encode(manifest: Manifest) -> bytes:

@@ -124,10 +124,11 @@ class Bundle:
                 f"{where} has {len(record.inputs)} inputs and {len(record.outputs)} outputs;"
                 " a classifier has one of each"
             )
-        wanted = (1, preprocess.height, preprocess.width, 3)
-        if record.inputs[0].shape != wanted:
+        size = preprocess.height, preprocess.width
+        if record.inputs[0].shape not in ((1, *size, 3), (1, 3, *size)):
             raise BundleError(
-                f"{where} takes {record.inputs[0].shape}, but the preprocessing makes {wanted}"
+                f"{where} takes {record.inputs[0].shape}, but the preprocessing makes"
+                f" {(1, *size, 3)}"
             )
         for tensor in (record.inputs[0], record.outputs[0]):
             if tensor.dtype != "float32" and not len(tensor.scale) == len(tensor.zero_point) == 1:

@@ -16,7 +16,7 @@ import numpy as np
 from edgenet.bundle import manifest as manifests
 from edgenet.bundle.manifest import (
     MANIFEST,
-    SCHEMA,
+    Answers,
     Calibration,
     FileRecord,
     Manifest,
@@ -26,7 +26,7 @@ from edgenet.bundle.manifest import (
 from edgenet.bundle.reader import Array, Bundle, Golden, labels_txt
 from edgenet.errors import BundleError
 from edgenet.files import write_atomic
-from edgenet.spec import ModelSpec, TensorSpec, Variant
+from edgenet.spec import COMPILED_FROM, ModelSpec, TensorSpec, Variant
 
 Tensors = tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]
 
@@ -35,6 +35,7 @@ _ROUNDING: dict[Variant, Rounding] = {
     "int8.tflite": "float32-half-even",
     "fp32.onnx": "float",
     "int8.onnx": "float32-half-even",
+    "int8_edgetpu.tflite": "edgetpu",
 }
 
 
@@ -51,6 +52,7 @@ def write(  # noqa: PLR0913  (each is one key of the manifest)
     drift: dict[str, Any] | None,
     versions: dict[str, str],
     command: str,
+    answers: Mapping[Variant, Answers] | None = None,
 ) -> Bundle:
     """Write a bundle; the same arguments give the same bytes.
 
@@ -69,6 +71,7 @@ def write(  # noqa: PLR0913  (each is one key of the manifest)
         drift: the record of ``edgenet evaluate``, None where it was not run.
         versions: of the packages that made the models.
         command: that made the bundle.
+        answers: of the variants that give something else than logits.
 
     Raises:
         BundleError: the destination is not a bundle, cannot be written, or the parts do not fit.
@@ -84,20 +87,22 @@ def write(  # noqa: PLR0913  (each is one key of the manifest)
         *((f"golden/outputs/{variant}", array) for variant, array in golden.outputs.items()),
     ):
         contents[role] = (f"{role}.npy", _npy(array))
+    records = {
+        variant: ModelRecord(
+            *_identity(f"models/{variant}", data),
+            inputs=tensors[variant][0],
+            outputs=tensors[variant][1],
+            rounding=_ROUNDING[variant],
+            answers=(answers or {}).get(variant, "logits"),
+        )
+        for variant, data in models.items()
+    }
     manifest = Manifest(
-        schema=SCHEMA,
+        schema=manifests.needed_schema(records),
         name=name,
         target=target,
         spec=spec,
-        models={
-            variant: ModelRecord(
-                *_identity(f"models/{variant}", data),
-                inputs=tensors[variant][0],
-                outputs=tensors[variant][1],
-                rounding=_ROUNDING[variant],
-            )
-            for variant, data in models.items()
-        },
+        models=records,
         files={role: FileRecord(*_identity(path, data)) for role, (path, data) in contents.items()},
         calibration=calibration,
         drift=drift,
@@ -105,9 +110,63 @@ def write(  # noqa: PLR0913  (each is one key of the manifest)
         command=command,
     )
     files = {f"models/{variant}": data for variant, data in models.items()}
-    files |= dict(contents.values()) | {MANIFEST: manifests.encode(manifest)}
+    files |= dict(contents.values())
+    return _place(destination, manifest, files)
+
+
+def add_model(
+    bundle: Bundle,
+    variant: Variant,
+    content: bytes,
+    destination: Path,
+    *,
+    versions: Mapping[str, str],
+) -> Bundle:
+    """Write a bundle again with what a device's compiler made of one of its models.
+
+    The compiled model takes and gives what the other does, and has its golden outputs: only the
+    device can say by how many steps its own arithmetic differs from them.
+
+    Args:
+        bundle: an opened bundle that holds what ``variant`` is compiled from.
+        variant: one of ``spec.COMPILED_FROM``.
+        content: the compiled model's bytes.
+        destination: where to write; the folder of the bundle itself will do.
+        versions: of the compiler.
+
+    Raises:
+        BundleError: the bundle lacks the original, or the destination cannot be written.
+    """
+    _check_replaceable(destination)
+    original = COMPILED_FROM[variant]
+    record = bundle.record(original)
+    manifest = bundle.manifest
+    old_role, role = f"golden/outputs/{original}", f"golden/outputs/{variant}"
+    paths = [one.path for one in (*manifest.models.values(), *manifest.files.values())]
+    files = {path: (bundle.root / path).read_bytes() for path in paths}
+    files[f"models/{variant}"] = content
+    files[f"{role}.npy"] = files[manifest.files[old_role].path]
+    manifest = msgspec.structs.replace(
+        manifest,
+        models=manifest.models
+        | {
+            variant: ModelRecord(
+                *_identity(f"models/{variant}", content),
+                inputs=record.inputs,
+                outputs=record.outputs,
+                rounding=_ROUNDING[variant],
+                answers=record.answers,
+            )
+        },
+        files=manifest.files | {role: FileRecord(*_identity(f"{role}.npy", files[f"{role}.npy"]))},
+        versions=manifest.versions | dict(versions),
+    )
+    return _place(destination, manifest, files)
+
+
+def _place(destination: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Bundle:
     try:
-        _replace(destination, files)
+        _replace(destination, {**files, MANIFEST: manifests.encode(manifest)})
     except OSError as error:
         raise BundleError(
             f"{destination}: cannot be written ({error.strerror or error})"

@@ -23,7 +23,7 @@ from edgenet.host import golden
 from edgenet.host.calibration import Choice
 from edgenet.host.checkpoint import Checkpoint
 from edgenet.host.models import build
-from edgenet.spec import VARIANTS, ModelSpec, Preprocess
+from edgenet.spec import EXPORTED, ModelSpec, Preprocess
 
 LABELS = tuple("0123456789")
 SPEC = ModelSpec("mobilenet_v1", 0.25, LABELS, Preprocess(32, 32))
@@ -59,7 +59,7 @@ def bundle(
 
 
 def test_the_bundle_holds_every_variant_of_its_target(bundle: Bundle) -> None:
-    assert set(bundle.variants) == set(VARIANTS)
+    assert set(bundle.variants) == set(EXPORTED)
 
 
 def test_the_bundle_verifies_where_it_was_made(bundle: Bundle) -> None:
