@@ -6,16 +6,19 @@ machine does not tell is None; nothing here raises for it.
 """
 
 from edgenet.environment.probe import Probe, architecture, usable_cores, version
-from edgenet.environment.record import THROTTLE_BITS, Machine, State, throttling
+from edgenet.environment.record import Machine, State
 from edgenet.environment.recorder import Recorder
+from edgenet.environment.throttling import THROTTLE_BITS, Episode, episodes, throttling
 
 __all__ = [
     "THROTTLE_BITS",
+    "Episode",
     "Machine",
     "Probe",
     "Recorder",
     "State",
     "architecture",
+    "episodes",
     "throttling",
     "usable_cores",
     "version",

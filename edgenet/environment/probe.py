@@ -6,14 +6,15 @@ import importlib.metadata
 import os
 import platform
 import re
-import shutil
 import struct
-import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
+
+from edgenet.environment.emulation import emulator
+from edgenet.environment.firmware import Firmware
 from edgenet.environment.record import Machine, State
 
 # The instructions that decide how fast int8 and float32 convolutions run.
@@ -88,11 +89,7 @@ class Probe:
         self._throttle_file = next(
             root.glob("sys/devices/platform/soc*/soc*firmware/get_throttled"), None
         )
-        self._vcgencmd: str | None = None
-        if self._throttle_file is None and vcgencmd is not None:
-            self._vcgencmd = shutil.which(vcgencmd)
-            if self._throttle_bits() is None:
-                self._vcgencmd = None
+        self._firmware = Firmware(vcgencmd)
 
     def machine(self) -> Machine:
         """What stays as it is."""
@@ -100,6 +97,8 @@ class Probe:
         flags = set(" ".join(re.findall(r"(?mi)^(?:flags|features)\s*:(.*)$", cpuinfo)).split())
         peak = [self._number(cpu / "cpufreq/cpuinfo_max_freq") for cpu in self._cpus]
         known = [khz for khz in peak if khz is not None]
+        emulated = emulator(self._root, architecture())
+        virtual = "hypervisor" in flags or emulated is not None
         return Machine(
             board=self._read("proc/device-tree/model")
             or self._read("sys/devices/virtual/dmi/id/product_name"),
@@ -109,16 +108,17 @@ class Probe:
             quota=self._quota(),
             features=tuple(name for name in _FEATURES if name in flags),
             memory=self._meminfo("MemTotal"),
-            virtual=("hypervisor" in flags) if flags else None,
+            virtual=virtual if virtual or flags else None,
             max_mhz=max(known) / 1000 if known else None,
             os=self._os(),
             kernel=platform.release(),
             python=platform.python_version(),
             packages={name: version(name) for name in PACKAGES},
+            emulator=emulated,
         )
 
     def state(self) -> State:
-        """What moves, now."""
+        """What moves, now, as far as it is cheap to tell: files, and one process at the most."""
         load = self._read("proc/loadavg")
         millidegrees = self._number(self._sensor) if self._sensor else None
         counts = [
@@ -136,6 +136,18 @@ class Probe:
             throttle_count=sum(counted) if counted else None,
             load=_float(load.split()[0]) if load else None,
             available_memory=self._meminfo("MemAvailable"),
+        )
+
+    def whole_state(self) -> State:
+        """``state`` and what only the firmware tells: a process of some milliseconds for each."""
+        state, firmware = self.state(), self._firmware
+        celsius = state.temperature_c
+        return msgspec.structs.replace(
+            state,
+            temperature_c=firmware.temperature_c() if celsius is None else celsius,
+            arm_mhz=firmware.arm_mhz(),
+            core_volts=firmware.core_volts(),
+            watts=firmware.watts(),
         )
 
     def _read(self, path: str | Path) -> str | None:
@@ -170,13 +182,9 @@ class Probe:
         return ", ".join(sorted({name for name in names if name})) or None
 
     def _throttle_bits(self) -> int | None:
-        if self._throttle_file is not None:
-            text = self._read(self._throttle_file)
-        elif self._vcgencmd is not None:
-            text = _run([self._vcgencmd, "get_throttled"])
-        else:
-            return None
-        match = re.fullmatch(r"(?:throttled=)?(?:0x)?([0-9a-fA-F]+)", text or "")
+        if self._throttle_file is None:
+            return self._firmware.throttle_bits()
+        match = re.fullmatch(r"(?:0x)?([0-9a-fA-F]+)", self._read(self._throttle_file) or "")
         return int(match[1], 16) if match else None
 
     def _meminfo(self, key: str) -> int | None:
@@ -186,7 +194,7 @@ class Probe:
     def _quota(self) -> float | None:
         """What cgroup v2 grants: cpu.max is microseconds granted in each period, or 'max'."""
         granted, _, period = (self._read("sys/fs/cgroup/cpu.max") or "max").partition(" ")
-        if granted == "max" or not period:
+        if not (granted.isdigit() and period.isdigit() and int(period)):
             return None
         return int(granted) / int(period)
 
@@ -210,12 +218,3 @@ def _float(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
-
-
-def _run(command: Iterable[str]) -> str | None:
-    """What a program prints; None when it is missing, fails, or takes over a second."""
-    try:
-        done = subprocess.run(list(command), capture_output=True, text=True, timeout=1, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()

@@ -1,19 +1,8 @@
-"""What a machine is, what state it is in, and what slowed it down between two moments."""
+"""What a machine is, and what state it is in."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
-
-# https://www.raspberrypi.com/documentation/computers/os.html#get_throttled
-THROTTLE_BITS = {
-    0: "under-voltage",
-    1: "CPU frequency capped",
-    2: "throttled",
-    3: "soft temperature limit",
-}
-_LATCHED = 16  # bit n + 16: bit n was set at some time since boot
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -33,6 +22,8 @@ class Machine(msgspec.Struct, frozen=True):
         kernel: the kernel's release.
         python: the interpreter's version.
         packages: name to version; None for a package that is not installed.
+        emulator: what translates the instructions one by one, so that timings mean nothing; None
+            where nothing tells that something does.
     """
 
     board: str | None
@@ -48,6 +39,7 @@ class Machine(msgspec.Struct, frozen=True):
     kernel: str
     python: str
     packages: dict[str, str | None]
+    emulator: str | None = None
 
 
 class State(msgspec.Struct, frozen=True):
@@ -56,12 +48,15 @@ class State(msgspec.Struct, frozen=True):
     Attributes:
         at_s: seconds on ``time.perf_counter``'s clock; in a profile, since its first sample began.
         temperature_c: of the processor.
-        mhz: clock frequency of each core; empty where unknown.
+        mhz: clock frequency of each core, as Linux asked for it; empty where unknown.
         governor: what decides the frequency; several names where cores differ.
         throttle_bits: the Raspberry Pi firmware's, as ``vcgencmd get_throttled`` prints them.
         throttle_count: thermal throttling events since boot, where the kernel counts them (x86).
         load: runnable processes, averaged over a minute.
         available_memory: bytes that programs may still take.
+        arm_mhz: the Raspberry Pi firmware's measurement of the frequency that the CPU runs at.
+        core_volts: of the processor, from the firmware.
+        watts: what the rails of a Raspberry Pi 5 deliver, as far as its power chip measures them.
     """
 
     at_s: float
@@ -72,24 +67,6 @@ class State(msgspec.Struct, frozen=True):
     throttle_count: int | None = None
     load: float | None = None
     available_memory: int | None = None
-
-
-def throttling(states: Sequence[State]) -> tuple[str, ...] | None:
-    """What slowed the machine down between the first state and the last, in words.
-
-    A bit that says 'since boot' counts only when it was not set in the first state.
-
-    Returns:
-        The reasons; empty when nothing slowed it; None when the machine cannot tell.
-    """
-    bits = [state.throttle_bits for state in states if state.throttle_bits is not None]
-    counts = [state.throttle_count for state in states if state.throttle_count is not None]
-    if not bits and not counts:
-        return None
-    new = 0
-    for value in bits:
-        new |= value | (value & ~bits[0]) >> _LATCHED
-    reasons = [words for bit, words in THROTTLE_BITS.items() if new >> bit & 1]
-    if counts and counts[-1] > counts[0]:
-        reasons.append("thermal throttling counted by the kernel")
-    return tuple(reasons)
+    arm_mhz: float | None = None
+    core_volts: float | None = None
+    watts: float | None = None
