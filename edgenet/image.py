@@ -69,6 +69,31 @@ def decode_rgb(data: bytes, name: str) -> Pixels:
     return cast("Pixels", cv2.cvtColor(colours, cv2.COLOR_BGR2RGB))
 
 
+def encode_jpeg(rgb: Pixels, *, quality: int = 90, max_side: int | None = None) -> bytes:
+    """Encode a uint8 RGB picture (H, W, 3) as JPEG, for people to look at.
+
+    Args:
+        rgb: the picture; it is left as it is.
+        quality: 0 to 100.
+        max_side: pixels of the longer side; a larger picture is shrunk, keeping its shape.
+
+    Raises:
+        ValueError: rgb is not uint8 (H, W, 3).
+        MissingPackage: OpenCV is not installed.
+    """
+    _check(rgb)
+    cv2 = _cv2("encoding a picture")
+    height, width = rgb.shape[:2]
+    if max_side is not None and max(height, width) > max_side:
+        size = [max(1, _divide(side * max_side, max(height, width))) for side in (width, height)]
+        rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    done, data = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, quality))
+    if not done:
+        raise ValueError(f"OpenCV cannot encode a picture of {width} x {height} pixels as JPEG")
+    return cast("bytes", data.tobytes())
+
+
 def fit(rgb: Pixels, preprocess: Preprocess) -> Pixels:
     """Crop, shrink and resize a uint8 RGB picture (H, W, 3) to the model's (height, width, 3).
 
@@ -85,8 +110,7 @@ def fit(rgb: Pixels, preprocess: Preprocess) -> Pixels:
         ValueError: rgb is not uint8 (H, W, 3).
         MissingPackage: OpenCV is needed and not installed.
     """
-    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or not rgb.size:
-        raise ValueError(f"a picture is uint8 (H, W, 3), not {rgb.dtype} {rgb.shape}")
+    _check(rgb)
     height, width = preprocess.height, preprocess.width
     if preprocess.resize == "center-crop":
         rgb = _crop_to_aspect(rgb, height, width)
@@ -143,6 +167,11 @@ def _table(preprocess: Preprocess, tensor: TensorSpec) -> NDArray[Any]:
     values = np.rint(real / tensor.scale[0]) + tensor.zero_point[0]
     table: NDArray[Any] = np.clip(values, limits.min, limits.max).astype(tensor.dtype)
     return table
+
+
+def _check(rgb: Pixels) -> None:
+    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or not rgb.size:
+        raise ValueError(f"a picture is uint8 (H, W, 3), not {rgb.dtype} {rgb.shape}")
 
 
 def _resize(rgb: Pixels, height: int, width: int) -> Pixels:

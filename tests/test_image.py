@@ -350,3 +350,24 @@ def test_float_input_is_normalized():
 def test_input_of_another_type_or_without_scale_is_refused(bad):
     with pytest.raises(ValueError, match=r"input 'x' is int(8|16) with scale"):
         image.as_tensor(picture(), Preprocess(24, 32), bad)
+
+
+def test_a_jpeg_shows_the_picture_in_the_same_colours_and_is_shrunk_to_its_longest_side():
+    rgb = np.zeros((100, 200, 3), np.uint8)
+    rgb[:, :100] = (200, 30, 60)
+    for max_side, shape in ((None, (100, 200)), (200, (100, 200)), (50, (25, 50)), (1, (1, 1))):
+        shown = image.decode_rgb(image.encode_jpeg(rgb, max_side=max_side), "it")
+        assert shown.shape == (*shape, 3)
+    assert np.abs(shown.astype(int) - (100, 15, 30)).max() < 8
+    large = image.decode_rgb(image.encode_jpeg(rgb), "it").astype(int)
+    assert np.abs(large[50, 50] - (200, 30, 60)).max() < 8
+
+
+def test_a_jpeg_of_lower_quality_is_smaller():
+    rgb = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    assert len(image.encode_jpeg(rgb, quality=20)) < len(image.encode_jpeg(rgb, quality=90)) / 2
+
+
+def test_only_uint8_rgb_becomes_a_jpeg():
+    with pytest.raises(ValueError, match="uint8"):
+        image.encode_jpeg(np.zeros((4, 4, 3), np.float32))
