@@ -5,6 +5,7 @@ from __future__ import annotations
 from edgenet.tflite.model import ABSENT, Model, Operator, Signature, Subgraph, Tensor
 from edgenet.tflite.reader import associated_files, read
 from edgenet.tflite.schema import Option
+from edgenet.tflite.writer import write
 
 __all__ = [
     "ABSENT",
@@ -16,4 +17,5 @@ __all__ = [
     "Tensor",
     "associated_files",
     "read",
+    "write",
 ]

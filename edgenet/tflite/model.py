@@ -55,8 +55,10 @@ class Operator:
         version: of the operator, by TFLite's count.
         inputs: numbers of tensors; ABSENT for one left out.
         outputs: numbers of tensors.
+        options_table: ``Conv2DOptions``; empty where it has none, a number where edgenet does not
+            know it.
         options: by the names of schema.fbs, enumerators as strings (``padding``: ``SAME``); empty
-            where the operator stores none or has none that edgenet knows of.
+            where there are none or none that edgenet knows.
         custom_options: bytes that only a custom operator understands.
     """
 
@@ -66,6 +68,7 @@ class Operator:
     version: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    options_table: str
     options: Mapping[str, Option]
     custom_options: bytes
 

@@ -199,6 +199,7 @@ class _Subgraph:
 
     def _operator(self, index: int, table: Table) -> Operator:
         name, custom, version = _at(self._codes, table.integer(0, "uint"), "operator code")
+        kind = table.integer(3, "ubyte")
         return Operator(
             index=index,
             name=name,
@@ -206,7 +207,8 @@ class _Subgraph:
             version=version,
             inputs=self._references(table, 1, absent=True),
             outputs=self._references(table, 2),
-            options=schema.options(table.integer(3, "ubyte"), table.table(4)),
+            options_table=schema.options_table(kind),
+            options=schema.options(kind, table.table(4)),
             custom_options=self._custom_options(table),
         )
 

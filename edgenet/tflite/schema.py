@@ -7,7 +7,8 @@ without its options and named by its number.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from edgenet.tflite.flatbuffer import Malformed, Scalar, Table
@@ -99,44 +100,76 @@ OPTIONS = """
   asymmetric_quantize_inputs:bool
 32 StridedSliceOptions begin_mask:int end_mask:int ellipsis_mask:int new_axis_mask:int
   shrink_axis_mask:int offset:bool
+33 ExpOptions
 35 SplitOptions num_splits:int
+36 LogSoftmaxOptions
 37 CastOptions in_data_type:TensorType out_data_type:TensorType
+38 DequantizeOptions
+39 MaximumMinimumOptions
 40 ArgMaxOptions output_type:TensorType
+42 NegOptions
+43 PadV2Options
+48 SliceOptions
 49 TransposeConvOptions padding:Padding stride_w:int stride_h:int
   fused_activation_function:ActivationFunctionType quantized_bias_type:TensorType
+51 TileOptions
+52 ExpandDimsOptions
 55 ShapeOptions out_type:TensorType
 57 ArgMinOptions output_type:TensorType
 59 PackOptions values_count:int axis:int
 61 OneHotOptions axis:int
 64 UnpackOptions num:int axis:int
+66 SquareOptions
 71 UnidirectionalSequenceLSTMOptions fused_activation_function:ActivationFunctionType
-  cell_clip:float proj_clip:float time_major:bool asymmetric_quantize_inputs:bool diagonal_recurrent_tensors:bool
+  cell_clip:float proj_clip:float time_major:bool asymmetric_quantize_inputs:bool
+  diagonal_recurrent_tensors:bool
 74 ResizeNearestNeighborOptions align_corners:bool half_pixel_centers:bool
 75 LeakyReluOptions alpha:float
+76 SquaredDifferenceOptions
 77 MirrorPadOptions mode:MirrorPadMode
+78 AbsOptions
 79 SplitVOptions num_splits:int
+89 QuantizeOptions
+91 HardSwishOptions
 94 DepthToSpaceOptions block_size:int
 101 BatchMatMulOptions adj_x:bool adj_y:bool asymmetric_quantize_inputs:bool
+104 BroadcastToOptions
 116 GeluOptions approximate:bool
 """
 
 
-def _parse(text: str) -> dict[int, tuple[str, tuple[tuple[int, str, str, int], ...]]]:
-    """By number: the table's name, and slot, name, kind and default of each field."""
-    tables = {}
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Where a table keeps an option, and what it is when the table leaves it out."""
+
+    slot: int
+    name: str
+    kind: str
+    default: int
+
+
+@dataclass(frozen=True, slots=True)
+class OptionsTable:
+    """The options of some operators: number and name of the table in the union BuiltinOptions."""
+
+    number: int
+    name: str
+    fields: tuple[Field, ...]
+
+
+def _parse(text: str) -> Iterator[OptionsTable]:
     for line in text.replace("\n  ", " ").strip().splitlines():
-        number, table, *fields = line.split()
-        parsed = []
-        for slot, field in enumerate(fields):
-            if field != "-":
-                name, _, kind = field.partition(":")
+        number, table, *declarations = line.split()
+        fields = []
+        for slot, declaration in enumerate(declarations):
+            if declaration != "-":
+                name, _, kind = declaration.partition(":")
                 kind, _, default = kind.partition("=")
-                parsed.append((slot, name, kind, int(default or 0)))
-        tables[int(number)] = table, tuple(parsed)
-    return tables
+                fields.append(Field(slot, name, kind, int(default or 0)))
+        yield OptionsTable(int(number), table, tuple(fields))
 
 
-TABLES = _parse(OPTIONS)
+TABLES = {table.number: table for table in _parse(OPTIONS)}
 
 
 def operator_name(code: int) -> str:
@@ -154,6 +187,11 @@ def dtype_name(number: int) -> str:
     return _enumerator("TensorType", number)
 
 
+def options_table(number: int) -> str:
+    """The name of a table of the union BuiltinOptions; empty for none, a number for an unknown."""
+    return TABLES[number].name if number in TABLES else str(number or "")
+
+
 def options(number: int, table: Table | None) -> Mapping[str, Option]:
     """The options of an operator by the names of schema.fbs; enumerators are strings.
 
@@ -166,21 +204,16 @@ def options(number: int, table: Table | None) -> Mapping[str, Option]:
     """
     if table is None or number not in TABLES:
         return MappingProxyType({})
-    return MappingProxyType(
-        {
-            name: _option(table, slot, kind, default)
-            for slot, name, kind, default in TABLES[number][1]
-        }
-    )
+    return MappingProxyType({field.name: _option(table, field) for field in TABLES[number].fields})
 
 
-def _option(table: Table, slot: int, kind: str, default: int) -> Option:
-    if kind == "[int]":
-        return table.integers(slot)
-    if kind in ENUMERATIONS:
-        return _enumerator(kind, table.integer(slot, "byte", default))
-    value = table.scalar(slot, kind, default)
-    return bool(value) if kind == "bool" else value
+def _option(table: Table, field: Field) -> Option:
+    if field.kind == "[int]":
+        return table.integers(field.slot)
+    if field.kind in ENUMERATIONS:
+        return _enumerator(field.kind, table.integer(field.slot, "byte", field.default))
+    value = table.scalar(field.slot, field.kind, field.default)
+    return bool(value) if field.kind == "bool" else value
 
 
 def _enumerator(kind: str, number: int) -> str:
