@@ -4,35 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgenet.environment import Machine
+from edgenet.profile.expected import unexpected
 from edgenet.profile.record import Profile, Run, Unmeasured, run_title
-
-# One of these is what makes int8 arithmetic faster than float32's on its processor.
-_DOT_PRODUCTS = {
-    "aarch64": ("asimddp", "i8mm"),
-    "armv7l": ("asimddp", "i8mm"),
-    "x86_64": ("avx512_vnni", "avx_vnni", "amx_int8"),
-}
+from edgenet.profile.slowness import slower_than_float
 
 
 def notes(profile: Profile) -> list[str]:
     """Everything that the numbers need said beside them, the most important first."""
     return [
+        *_emulated(profile),
         *_unmeasured(profile),
         *_throttled(profile),
-        *_slower_than_float(profile),
+        *_competitors(profile),
+        *_unexpected(profile),
+        *slower_than_float(profile),
+        *_energy(profile),
         *_conditions(profile),
     ]
-
-
-def fastest(profile: Profile) -> Run | None:
-    """The run with the least median time from picture to answer; None if nothing was measured."""
-    return min(profile.runs, key=lambda run: run.stats["total"].p50_ms, default=None)
 
 
 def title(run: Run | Unmeasured) -> str:
     """What tells a run from the others of its profile."""
     return run_title(run.variant, run.threads)
+
+
+def _emulated(profile: Profile) -> Iterator[str]:
+    emulator = profile.machine.emulator
+    if emulator is not None:
+        yield (
+            f"this machine is emulated ({emulator}): its timings mean nothing, neither for the"
+            " board that it stands for nor against one another; measure on the board"
+        )
 
 
 def _unmeasured(profile: Profile) -> Iterator[str]:
@@ -51,61 +53,45 @@ def _throttled(profile: Profile) -> Iterator[str]:
                 " its numbers are not what the board can do: cool it, check its power supply,"
                 " measure again"
             )
-
-
-def _slower_than_float(profile: Profile) -> Iterator[str]:
-    runs = {(run.variant, run.threads): run for run in profile.runs}
-    for (variant, threads), run in runs.items():
-        floating = runs.get((variant.replace("int8", "fp32"), threads))
-        if floating is None or floating is run:
-            continue
-        int8_ms, fp32_ms = run.stats["invoke"].p50_ms, floating.stats["invoke"].p50_ms
-        if int8_ms > fp32_ms:
-            alone = runs.get((variant, 1)), runs.get((floating.variant, 1))
-            causes = [*_causes(run, profile.machine), *_threading(run, *alone)]
-            may_be = (
-                "it may be because " + ", or because ".join(causes)
-                if causes
-                else "nothing here tells why; --op-profile shows where the time goes"
-            )
-            yield (
-                f"{title(run)}: int8 takes {int8_ms / fp32_ms:.2f} times as long as float32"
-                f" ({int8_ms:.3f} against {fp32_ms:.3f} ms); {may_be}"
-            )
-
-
-def _causes(run: Run, machine: Machine) -> Iterator[str]:
-    wanted = _DOT_PRODUCTS.get(machine.architecture, ())
-    if wanted and machine.features and not set(wanted) & set(machine.features):
+    slow = profile.sustained
+    if slow is not None and slow.throttled:
         yield (
-            f"{machine.cpu or 'this CPU'} has no int8 dot product ({', '.join(wanted)}), without"
-            " which int8 gains little"
+            f"in the sustained run of {run_title(slow.variant, slow.threads)} the board was slowed"
+            f" down ({', '.join(slow.throttled)}): that is what it keeps up, cooled and powered as"
+            " it is"
         )
-    if run.measured.engine == "tflite-runtime":
-        yield "tflite-runtime runs parts of int8 models without XNNPACK; ai-edge-litert does not"
-    conversions = [
-        operator
-        for operator in run.operators or ()
-        if operator.kind in ("QuantizeLinear", "DequantizeLinear")
-    ]
-    if len(conversions) > 2:
-        share = sum(operator.share for operator in conversions)
+
+
+def _competitors(profile: Profile) -> Iterator[str]:
+    if profile.competitors:
         yield (
-            f"{len(conversions)} conversions between int8 and float32 are left in the graph"
-            f" ({share:.0%} of its time)"
+            f"{', '.join(profile.competitors)} was running and competed for the CPU; measure again"
+            " with --stop-service, which starts it again afterwards"
         )
-    if run.throttled:
-        yield "the board was slowed down meanwhile"
 
 
-def _threading(run: Run, alone: Run | None, float_alone: Run | None) -> Iterator[str]:
-    """Int8 wins on one thread, and loses by waiting for the others."""
-    if run.threads == 1 or alone is None or float_alone is None:
-        return
-    if alone.stats["invoke"].p50_ms < float_alone.stats["invoke"].p50_ms:
+def _unexpected(profile: Profile) -> Iterator[str]:
+    for run, known in unexpected(profile):
         yield (
-            f"the work is too little to share among {run.threads} threads (on one thread int8"
-            " is faster)"
+            f"{title(run)} takes {run.stats['invoke'].p50_ms:.2f} ms, which is unexpected: check"
+            f" XNNPACK / threads / governor / throttling; on a {known.board} it should take"
+            f" {known.low_ms:g} to {known.high_ms:g} ms ({known.published_ms:g} ms published:"
+            f" {known.source})"
+        )
+
+
+def _energy(profile: Profile) -> Iterator[str]:
+    if any(run.energy for run in profile.runs):
+        yield (
+            "energy is that of the rails that the board's power chip measures; it leaves out the"
+            " chip's own losses, USB devices, fan and HATs on the 5 V rail, and the power supply's"
+            " losses"
+        )
+    few = [title(run) for run in profile.runs if run.energy and run.energy.readings < 3]
+    if few:
+        yield (
+            f"the energy of {'; '.join(few)} is from fewer than three readings of the power;"
+            " sample for longer with --min-secs 10"
         )
 
 

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Literal
 
 import msgspec
 
 from edgenet import __version__
 from edgenet.bundle import Bundle
-from edgenet.environment import Probe, Recorder, State, throttling
+from edgenet.environment import Probe, Recorder, throttling
+from edgenet.profile.enduring import endure
+from edgenet.profile.energy import energy
+from edgenet.profile.process import NO_REASON, ask, since
+from edgenet.profile.recommend import recommended
 from edgenet.profile.record import SCHEMA, Profile, Run, Settings, Unmeasured, run_title
 from edgenet.profile.statistics import summarize
-from edgenet.profile.worker import Answer, Request
+from edgenet.profile.worker import Answer, Request, Task
 from edgenet.spec import Variant
 
-# A process that neither answers nor ends has this long, in seconds, beyond its sampling time.
-_GRACE_S = 600
+Progress = Callable[[str, int, int], None]
 
 
 def measure(  # noqa: PLR0913  (what to measure, how, and whom to tell)
@@ -34,7 +30,8 @@ def measure(  # noqa: PLR0913  (what to measure, how, and whom to tell)
     settings: Settings,
     command: str,
     probe: Probe | None = None,
-    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    competitors: Sequence[str] = (),
+    progress: Progress = lambda what, done, total: None,
 ) -> Profile:
     """Measure a bundle on this machine.
 
@@ -47,11 +44,12 @@ def measure(  # noqa: PLR0913  (what to measure, how, and whom to tell)
         settings: how long, and on what.
         command: what was typed, for the record.
         probe: reads the machine; this one's by default.
+        competitors: services that run meanwhile.
         progress: told what is measured, and how much of it is done: 0 of 1, then 1 of 1.
     """
     probe = probe or Probe()
     measured_at = datetime.now(UTC).isoformat(timespec="seconds")
-    machine = probe.machine()
+    machine, cold_c = probe.machine(), probe.whole_state().temperature_c
     found = []
     for variant in variants:
         for count in threads:
@@ -60,7 +58,7 @@ def measure(  # noqa: PLR0913  (what to measure, how, and whom to tell)
             found.append(_run(bundle, variant, count, settings, probe))
             progress(what, 1, 1)
     spec = bundle.spec
-    return Profile(
+    profile = Profile(
         kind="profile",
         schema=SCHEMA,
         edgenet=__version__,
@@ -77,7 +75,15 @@ def measure(  # noqa: PLR0913  (what to measure, how, and whom to tell)
         machine=machine,
         runs=tuple(one for one in found if isinstance(one, Run)),
         unmeasured=tuple(one for one in found if isinstance(one, Unmeasured)),
+        competitors=tuple(competitors),
     )
+    best = recommended(profile)
+    if settings.sustained_secs is None or best is None:
+        return profile
+    lasting = endure(bundle, best, settings, probe=probe, cold_c=cold_c, progress=progress)
+    if isinstance(lasting, Unmeasured):
+        return msgspec.structs.replace(profile, unmeasured=(*profile.unmeasured, lasting))
+    return msgspec.structs.replace(profile, sustained=lasting)
 
 
 def sweep(cores: int) -> tuple[int, ...]:
@@ -93,61 +99,26 @@ def sweep(cores: int) -> tuple[int, ...]:
 def _run(
     bundle: Bundle, variant: Variant, threads: int, settings: Settings, probe: Probe
 ) -> Run | Unmeasured:
-    def ask(task: Literal["latency", "operators"]) -> Answer:
-        return _ask(Request(task, str(bundle.root.resolve()), variant, threads, settings))
+    def request(task: Task) -> Answer:
+        return ask(Request(task, str(bundle.root.resolve()), variant, threads, settings))
 
     with Recorder(probe) as recorder:
-        latency = ask("latency")
-    if latency.measurement is None:
-        return Unmeasured(variant, threads, latency.error or "it gave no reason", latency.missing)
-    operators = ask("operators") if settings.op_profile else Answer()
+        latency = request("latency")
+    measured = latency.measurement
+    if measured is None:
+        return Unmeasured(variant, threads, latency.error or NO_REASON, latency.missing)
+    operators = request("operators") if settings.op_profile else Answer()
+    states = since(recorder.states, latency.begun_s)
     return Run(
         variant=variant,
         threads=threads,
         model_bytes=bundle.record(variant).size,
-        measured=latency.measurement,
-        stats={stage: summarize(times) for stage, times in latency.measurement.samples.items()},
-        states=tuple(_since(state, latency.begun_s) for state in recorder.states),
-        throttled=throttling(recorder.states),
+        measured=measured,
+        stats={stage: summarize(times) for stage, times in measured.samples.items()},
+        states=states,
+        throttled=throttling(states),
         operators=operators.operators,
         operators_reason=operators.error,
+        model_sha256=bundle.record(variant).sha256,
+        energy=energy(states, measured.started_s, measured.samples["total"]),
     )
-
-
-def _since(state: State, begun_s: float) -> State:
-    return msgspec.structs.replace(state, at_s=round(state.at_s - begun_s, 3))
-
-
-def _ask(request: Request) -> Answer:
-    """Have a fresh process answer; its death becomes the answer's error."""
-    # The same import path as here, and not the current folder, whose files could hide a module.
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    with TemporaryDirectory(prefix="edgenet-") as folder:
-        file = Path(folder, "answer.json")
-        try:
-            done = subprocess.run(
-                [sys.executable, "-P", "-m", "edgenet.profile.worker", str(file)],
-                input=msgspec.json.encode(request),
-                capture_output=True,
-                env=environment,
-                timeout=request.settings.max_secs + _GRACE_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            return Answer(error=f"the measuring process was stopped after {error.timeout:.0f} s")
-        if done.returncode == 0:
-            return msgspec.json.decode(file.read_bytes(), type=Answer)
-        return Answer(error=_death(done.returncode, done.stderr.decode("utf-8", "replace")))
-
-
-def _death(returncode: int, stderr: str) -> str:
-    """Why a process ended without an answer."""
-    if returncode > 0:
-        lines = stderr.strip().splitlines()
-        return f"the measuring process failed: {lines[-1] if lines else f'status {returncode}'}"
-    name = signal.Signals(-returncode).name
-    hint = {
-        "SIGILL": "; the engine was built for instructions that this CPU lacks",
-        "SIGKILL": "; most likely the machine ran out of memory",
-    }
-    return f"the measuring process died of {name}{hint.get(name, '')}"

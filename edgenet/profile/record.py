@@ -5,6 +5,7 @@ The file is JSON.  A reader ignores keys that it does not know and refuses a new
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +13,9 @@ import msgspec
 
 from edgenet.environment import Machine, State
 from edgenet.errors import RecordError
+from edgenet.profile.energy import Energy
 from edgenet.profile.statistics import Stats
+from edgenet.profile.sustained import Sustained
 
 SCHEMA = 1
 Stage = Literal["preprocess", "invoke", "postprocess", "total"]
@@ -30,6 +33,7 @@ class Settings(msgspec.Struct, frozen=True):
         frame_width: columns of the pictures that are preprocessed.
         frame_height: rows of the pictures that are preprocessed.
         op_profile: whether each operator is timed too, in a process of its own.
+        sustained_secs: how long the best run is repeated without a pause afterwards; None for not.
     """
 
     num_runs: int = 50
@@ -39,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True):
     frame_width: int = 640
     frame_height: int = 480
     op_profile: bool = False
+    sustained_secs: float | None = None
 
 
 class Memory(msgspec.Struct, frozen=True):
@@ -91,6 +96,8 @@ class Measurement(msgspec.Struct, frozen=True):
         samples: each stage's milliseconds, in the order measured; ``total`` is the whole call.
         started_s: when each sample began, in seconds since the measurement did.
         memory: None where the system does not tell.
+        delegated: whether XNNPACK, or another delegate, runs the model or a part of it; None for
+            an engine that has no delegates.
     """
 
     engine: str
@@ -102,6 +109,7 @@ class Measurement(msgspec.Struct, frozen=True):
     samples: dict[Stage, tuple[float, ...]]
     started_s: tuple[float, ...]
     memory: Memory | None
+    delegated: bool | None = None
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -118,6 +126,8 @@ class Run(msgspec.Struct, frozen=True):
             machine cannot tell.
         operators: None where they were not timed.
         operators_reason: why the engine gave no operator times, where they were asked for.
+        model_sha256: of the model file; empty in records of older versions.
+        energy: None where the board does not measure its power.
     """
 
     variant: str
@@ -129,6 +139,8 @@ class Run(msgspec.Struct, frozen=True):
     throttled: tuple[str, ...] | None
     operators: tuple[Operator, ...] | None = None
     operators_reason: str | None = None
+    model_sha256: str = ""
+    energy: Energy | None = None
 
 
 class Unmeasured(msgspec.Struct, frozen=True):
@@ -167,6 +179,8 @@ class Profile(msgspec.Struct, frozen=True):
         machine: what it was measured on.
         runs: in the order measured.
         unmeasured: what this machine could not run.
+        sustained: the best run repeated for minutes; None where that was not asked for.
+        competitors: services that ran beside the measurement and took CPU time from it.
     """
 
     kind: Literal["profile"]
@@ -185,6 +199,8 @@ class Profile(msgspec.Struct, frozen=True):
     machine: Machine
     runs: tuple[Run, ...]
     unmeasured: tuple[Unmeasured, ...]
+    sustained: Sustained | None = None
+    competitors: tuple[str, ...] = ()
 
 
 class _Header(msgspec.Struct):
@@ -206,34 +222,53 @@ def encode(profile: Profile) -> bytes:
     return msgspec.json.format(msgspec.json.encode(profile), indent=2) + b"\n"
 
 
+def check(text: bytes, name: str, schemas: Mapping[str, int]) -> str:
+    """The kind of a record, which must be one of those that ``schemas`` gives the newest of.
+
+    Raises:
+        RecordError: it is another kind, no JSON, or of a newer schema; names ``name``.
+    """
+    try:
+        header = msgspec.json.decode(text, type=_Header)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RecordError(f"{name} is not a profile of edgenet: {error}") from error
+    if header.kind not in schemas:
+        raise RecordError(
+            f"{name} is not a profile of edgenet; write one with: edgenet profile BUNDLE --json"
+        )
+    newest = schemas[header.kind]
+    if header.schema > newest:
+        raise RecordError(
+            f"{name} has schema {header.schema}, this edgenet reads up to {newest}; upgrade edgenet"
+        )
+    return header.kind
+
+
 def decode(text: bytes, name: str = "profile") -> Profile:
     """Read a record back.
 
     Raises:
         RecordError: it is not a profile, is malformed, or is of a newer schema; names ``name``.
     """
-    try:
-        header = msgspec.json.decode(text, type=_Header)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RecordError(f"{name} is not a profile of edgenet: {error}") from error
-    if header.kind != "profile":
-        raise RecordError(
-            f"{name} is not a profile of edgenet; write one with: edgenet profile BUNDLE --json"
-        )
-    if header.schema > SCHEMA:
-        raise RecordError(
-            f"{name} has schema {header.schema}, this edgenet reads up to {SCHEMA}; upgrade edgenet"
-        )
+    check(text, name, {"profile": SCHEMA})
     try:
         return msgspec.json.decode(text, type=Profile)
     except msgspec.DecodeError as error:
         raise RecordError(f"{name} is malformed: {error}; measure again") from error
 
 
-def read(path: Path) -> Profile:
-    """Read a record's file; raises as ``decode`` does, and where there is no such file."""
+def load(path: Path) -> bytes:
+    """The content of a record's file.
+
+    Raises:
+        RecordError: it cannot be read.
+    """
     try:
-        text = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise RecordError(f"{path} cannot be read: {error.strerror}") from error
-    return decode(text, str(path))
+
+
+def read(path: Path) -> Profile:
+    """Read a record's file; raises as ``decode`` and ``load`` do."""
+    return decode(load(path), str(path))

@@ -19,16 +19,23 @@ from edgenet.errors import EdgenetError, MissingPackage
 from edgenet.profile import memory
 from edgenet.profile.record import Measurement, Memory, Operator, Settings
 from edgenet.profile.sampling import resized, sample
+from edgenet.profile.sustained import Timeline, sustain
 from edgenet.runner import Frame
 from edgenet.runtime import litert, litert_profiler, onnx, onnx_profiler
 from edgenet.spec import Variant
 from edgenet.stream.classify import Classifier
 
+Task = Literal["latency", "operators", "sustained"]
+
 
 class Request(msgspec.Struct, frozen=True):
-    """What to do: ``latency`` takes samples, ``operators`` times each operator."""
+    """What to do, for as long as the settings say.
 
-    task: Literal["latency", "operators"]
+    ``latency`` takes samples, ``operators`` times each operator, ``sustained`` keeps the model
+    busy.
+    """
+
+    task: Task
     bundle: str
     variant: Variant
     threads: int
@@ -42,6 +49,7 @@ class Answer(msgspec.Struct, frozen=True):
         begun_s: when the samples began, on the clock that all processes share.
         measurement: of the task ``latency``.
         operators: of the task ``operators``.
+        timeline: of the task ``sustained``.
         error: the sentence that says why there is neither.
         missing: whether that is for want of a package.
     """
@@ -49,6 +57,7 @@ class Answer(msgspec.Struct, frozen=True):
     begun_s: float = 0.0
     measurement: Measurement | None = None
     operators: tuple[Operator, ...] | None = None
+    timeline: Timeline | None = None
     error: str | None = None
     missing: bool = False
 
@@ -58,6 +67,8 @@ def answer(request: Request) -> Answer:
     try:
         if request.task == "operators":
             return Answer(operators=_operators(request))
+        if request.task == "sustained":
+            return _sustained(request)
         return _latency(request)
     except EdgenetError as error:
         return Answer(error=str(error), missing=isinstance(error, MissingPackage))
@@ -65,10 +76,8 @@ def answer(request: Request) -> Answer:
 
 def _latency(request: Request) -> Answer:
     bundle = Bundle.open(Path(request.bundle), verify=False)
-    settings = request.settings
-    pictures = resized(bundle.golden().frames, settings.frame_height, settings.frame_width)
-    frames = [Frame(index, 0.0, picture) for index, picture in enumerate(pictures)]
-    image.fit(pictures[0], bundle.spec.preprocess)  # loads the image library
+    frames = _frames(bundle, request.settings)
+    image.fit(frames[0].rgb, bundle.spec.preprocess)  # loads the image library
     engine = onnx.engine if request.variant.endswith(".onnx") else litert.engine
 
     memory.reset_peak()
@@ -79,7 +88,7 @@ def _latency(request: Request) -> Answer:
     classifier = Classifier.open(bundle, request.variant, threads=request.threads)
     opened = time.perf_counter()
     loaded = memory.resident()
-    timing = sample(classifier, frames, settings)
+    timing = sample(classifier, frames, request.settings)
     peak = memory.peak()
     return Answer(
         begun_s=timing.begun_s,
@@ -93,8 +102,27 @@ def _latency(request: Request) -> Answer:
             samples=timing.samples,
             started_s=timing.started_s,
             memory=_memory(before, loaded, peak),
+            delegated=getattr(classifier.session, "delegated", None),
         ),
     )
+
+
+def _sustained(request: Request) -> Answer:
+    bundle, settings = Bundle.open(Path(request.bundle), verify=False), request.settings
+    classifier = Classifier.open(bundle, request.variant, threads=request.threads)
+    begun_s, timeline = sustain(
+        classifier,
+        _frames(bundle, settings),
+        seconds=settings.sustained_secs or 0.0,
+        warmup_runs=settings.warmup_runs,
+    )
+    return Answer(begun_s=begun_s, timeline=timeline)
+
+
+def _frames(bundle: Bundle, settings: Settings) -> list[Frame]:
+    """Pictures of a camera's size, made of the bundle's."""
+    pictures = resized(bundle.golden().frames, settings.frame_height, settings.frame_width)
+    return [Frame(index, 0.0, picture) for index, picture in enumerate(pictures)]
 
 
 def _memory(before: int | None, loaded: int | None, peak: int | None) -> Memory | None:
