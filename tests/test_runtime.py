@@ -291,7 +291,7 @@ def test_missing_onnx_runtime_is_named_with_the_command(monkeypatch):
 
 def test_available_engines_are_named_with_their_versions():
     found = runtime.available()
-    assert list(found) == ["litert", "onnxruntime"]
+    assert list(found) == ["litert", "onnxruntime", "edgetpu"]
     assert found["litert"].split()[0] in ("ai-edge-litert", "tflite-runtime")
     assert found["onnxruntime"].startswith("onnxruntime 1.")
 

@@ -8,12 +8,17 @@ from numpy.typing import NDArray
 from edgenet.bundle import Rounding
 from edgenet.errors import EngineError, MissingPackage
 from edgenet.runner import Array, Backend, Session
-from edgenet.runtime import litert, onnx
+from edgenet.runtime import edgetpu, litert, onnx
+from edgenet.runtime.edgetpu import EdgeTpu, EdgeTpuSession
 from edgenet.runtime.litert import LiteRT, LiteRTSession, Resolver
 from edgenet.runtime.onnx import OnnxRuntime
-from edgenet.spec import TensorSpec, Variant
+from edgenet.spec import COMPILED_FROM, TensorSpec, Variant
 
-_ENGINES = {LiteRT.name: litert.engine, OnnxRuntime.name: onnx.engine}
+_ENGINES = {
+    LiteRT.name: litert.engine,
+    OnnxRuntime.name: onnx.engine,
+    EdgeTpu.name: edgetpu.engine,
+}
 NAMES = tuple(_ENGINES)
 
 
@@ -24,6 +29,8 @@ def backend_for(variant: Variant, *, resolver: Resolver = "auto") -> Backend:
         variant: of a bundle.
         resolver: the kernels of LiteRT; other engines have one set.
     """
+    if variant in COMPILED_FROM:
+        return EdgeTpu()
     return LiteRT(resolver) if variant.endswith(".tflite") else OnnxRuntime()
 
 
@@ -32,7 +39,7 @@ def check(variant: Variant) -> str:
 
     Raises:
         EngineError: the engine cannot be loaded here.
-        MissingPackage: it is not installed.
+        MissingPackage: it is not installed, nor is the library that drives a device.
     """
     return _ENGINES[backend_for(variant).name]()[1]
 
@@ -52,8 +59,10 @@ def rounding(session: Session) -> Rounding:
     """The family of int8 arithmetic that a session's engine belongs to.
 
     XNNPACK and ONNX Runtime scale int32 sums in float32 and round half to even; TensorFlow Lite's
-    own kernels scale them in integers and round twice.
+    own kernels scale them in integers and round twice; the Edge TPU's arithmetic is not published.
     """
+    if isinstance(session, EdgeTpuSession):
+        return "edgetpu"
     if isinstance(session, LiteRTSession) and not session.delegated:
         return "gemmlowp-double"
     return "float32-half-even"

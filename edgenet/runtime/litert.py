@@ -84,6 +84,11 @@ class LiteRT:
                 interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())
+            if "edgetpu-custom-op" in reason:
+                raise EngineError(
+                    f"{model} is compiled for the Edge TPU, and no CPU runs it; run the .tflite"
+                    " that it was compiled from"
+                ) from error
             raise EngineError(f"{model}: {package} cannot run it ({reason})") from error
         return LiteRTSession(interpreter)
 
