@@ -55,7 +55,7 @@ class Fake:
             due = start + number / self.fps
             if (early := due - self._clock()) > 0 and self._closed.wait(early):
                 return
-            yield Frame(number, due * 1e3, self.picture(number), name=f"fake#{number}")
+            yield Frame(number, due * 1e3, self.picture(number), name="fake")
             number = max(number + 1, int((self._clock() - start) * self.fps))
 
     def picture(self, number: int) -> NDArray[np.uint8]:

@@ -18,7 +18,7 @@ DELAYS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 GIVE_UP_S = 30.0
 _RATE_WINDOW_S = 5.0
 _RATE_FRAMES = 64
-_FAREWELL_S = 0.5
+_FAREWELL_S = 0.8
 
 
 class Clock:
@@ -70,7 +70,8 @@ class Grabber:
         self._slot: Frame | None = None
         self._count = 0
         self._newest_s = 0.0
-        self._arrivals: deque[float] = deque(maxlen=_RATE_FRAMES)
+        self._base = 0
+        self._arrivals: deque[tuple[float, int]] = deque(maxlen=_RATE_FRAMES)
         self._source: Source | None = None
         self._lost_s: float | None = None
         self._reason = "it is open, but gives none"
@@ -83,10 +84,11 @@ class Grabber:
         """Frames a second that the source gave of late, looked at or not; 0 while it is lost."""
         with self._changed:
             since = self._clock.now() - _RATE_WINDOW_S
-            recent = [at for at in self._arrivals if at >= since]
-        if len(recent) < 2 or recent[-1] == recent[0]:
+            recent = [arrival for arrival in self._arrivals if arrival[0] >= since]
+        if len(recent) < 2:
             return 0.0
-        return (len(recent) - 1) / (recent[-1] - recent[0])
+        (first_s, first), (last_s, last) = recent[0], recent[-1]
+        return (last - first) / (last_s - first_s) if last_s > first_s else 0.0
 
     def __iter__(self) -> Iterator[Frame]:
         """The newest frame not seen yet, again and again, until ``close``.
@@ -166,6 +168,7 @@ class Grabber:
         with closing(source):
             with self._changed:
                 self._source = source
+                self._base = self._count
             try:
                 for frame in source:
                     if self._closed:
@@ -181,11 +184,12 @@ class Grabber:
     def _put(self, frame: Frame) -> None:
         with self._changed:
             self._newest_s = self._clock.now()
-            self._arrivals.append(self._newest_s)
-            if self._slot is not None:
-                self.dropped += 1
-            self._slot = replace(frame, index=self._count)
-            self._count += 1
+            index = self._base + frame.index
+            self._arrivals.append((self._newest_s, index))
+            # what the source itself left out was not looked at either
+            self.dropped += index - self._count + (self._slot is not None)
+            self._slot = frame if frame.index == index else replace(frame, index=index)
+            self._count = index + 1
             lost_s, self._lost_s = self._lost_s, None
             self._changed.notify_all()
         if lost_s is not None:
