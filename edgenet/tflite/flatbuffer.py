@@ -21,6 +21,7 @@ _SCALARS = {
     "bool": struct.Struct("<?"),
     "byte": struct.Struct("<b"),
     "ubyte": struct.Struct("<B"),
+    "short": struct.Struct("<h"),
     "int": _I32,
     "uint": _U32,
     "long": struct.Struct("<q"),
@@ -161,6 +162,17 @@ class Table:
         start, length = self._source.vector(position, 4)
         for place in range(start, start + 4 * length, 4):
             yield Table(self._source, self._source.follow(place))
+
+    def raws(self, slot: int) -> Iterator[memoryview]:
+        """A vector of strings or of vectors of bytes, in order, not copied."""
+        position = self._field(slot)
+        if position is None:
+            return
+        start, length = self._source.vector(position, 4)
+        for place in range(start, start + 4 * length, 4):
+            self._source.spend(4)
+            begin, size = self._source.vector(place, 1)
+            yield memoryview(self._source.data)[begin : begin + size]
 
     def _field(self, slot: int) -> int | None:
         if slot >= self._slots:
