@@ -1,129 +1,130 @@
-"""``edgenet run``: classify pictures with a bundle."""
+"""``edgenet run``: classify what a camera, a file or another program shows."""
 
 from __future__ import annotations
 
-import json
-import statistics
+import signal
+import sys
 import tempfile
-from collections import deque
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgenet.cli.options import TargetName
-from edgenet.errors import DataError, UsageError, unknown
-from edgenet.spec import VARIANTS, Variant
+from edgenet.cli import run_options
+from edgenet.cli.sections import Sections
+from edgenet.errors import DataError, SourceError, UsageError, unknown
 
 if TYPE_CHECKING:
     from edgenet.bundle import Bundle
-    from edgenet.runner import Prediction
+    from edgenet.cli.rows import LiveLine, Rows
+    from edgenet.runner import Runner
+    from edgenet.stream.result import Sink
+    from edgenet.stream.sinks import Setting
+    from edgenet.stream.statistics import Statistics
+    from edgenet.stream.stop import Stop
     from edgenet.target import Target
 
-_NAME_WIDTH = 40
-_TIMES_KEPT = 10_000
+_SUMMARY_WINDOW = 10_000
 
 
-class VariantName(click.Choice[str]):
-    """A variant, with the nearest one named where there is none."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if value not in VARIANTS:
-            self.fail(unknown("variant", str(value), VARIANTS), param, ctx)
-        return str(value)
-
-
-@click.command(short_help="Classify pictures.")
+@click.command(
+    cls=Sections, sections=run_options.SECTIONS, short_help="Classify pictures or a camera."
+)
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("more", nargs=-1, metavar="")
 @click.option(
     "--source",
     required=True,
-    metavar="PATH",
-    help="A picture, a folder, a quoted glob, a video file, or - for standard input.",
+    metavar="SOURCE",
+    help="A camera (picam, 0, /dev/video0), rtsp:// or http://, fake, a picture, a folder, a"
+    " quoted glob, a video file, or - for standard input.",
 )
-@click.option(
-    "--variant", type=VariantName(VARIANTS), help="Model to run.  [default: the target's]"
-)
-@click.option(
-    "--top-k",
-    type=click.IntRange(min=1),
-    default=3,
-    show_default=True,
-    help="Classes to name for each picture.",
-)
-@click.option(
-    "--threshold",
-    type=click.FloatRange(0, 1),
-    default=0.0,
-    show_default=True,
-    help="Least probability of a class that is named, 0 to 1.",
-)
-@click.option(
-    "--num-threads",
-    type=click.IntRange(min=1),
-    help="Threads of the engine.  [default: the target's]",
-)
-@click.option("--target", type=TargetName(), help="Target to run as.  [default: the bundle's]")
-@click.option("--json", "as_json", is_flag=True, help="Write one JSON object a line.")
+@run_options.MODEL
+@run_options.ANSWER
+@run_options.RESULTS
+@run_options.VIEW
+@run_options.END
+@click.pass_context
 def command(
-    bundle: Path,
-    more: tuple[str, ...],
-    source: str,
-    variant: Variant | None,
-    top_k: int,
-    threshold: float,
-    num_threads: int | None,
-    target: str | None,
-    as_json: bool,
+    ctx: click.Context, /, bundle: Path, more: tuple[str, ...], source: str, **given: Any
 ) -> None:
-    """Classify pictures with the model in BUNDLE.
+    """Classify pictures, or what a camera sees, with the model in BUNDLE.
+
+    Of a camera the newest frame is classified and those that came meanwhile are dropped. Ctrl-C or
+    SIGTERM ends the loop; docs/live.md and docs/sinks.md say more.
 
     On standard input, each picture (JPEG, PNG, ...) comes after its length: 4 bytes, big-endian.
     A picture that cannot be read is named on standard error and left out.
     """
     from edgenet.bundle import Bundle
-    from edgenet.stream.source import open_source
+    from edgenet.stream.stop import Stop
 
     if more:
         raise UsageError(
             f"unexpected {more[0]!r}; quote a pattern, as in --source '*.jpg', so that the shell"
             " leaves it alone"
         )
-    opened = Bundle.open(bundle)
-    chosen = _target(opened, target)
-    if variant is not None and variant not in opened.variants:
-        raise UsageError(f"{bundle}: {unknown('variant', variant, opened.variants)}")
-    variant = variant or chosen.choose(opened)
-    options: dict[str, Any] = {"variant": variant}
-    if num_threads is not None:
-        options["threads"] = num_threads
+    _check_view(ctx, given)
+    with Stop(max_frames=given["max_frames"], duration_s=given["duration"]) as stop:
+        _run(Bundle.open(bundle), source, given, stop)
+    if stop.signal == signal.SIGINT:
+        ctx.exit(128 + signal.SIGINT)
 
+
+def _run(bundle: Bundle, source: str, given: dict[str, Any], stop: Stop) -> None:
+    from edgenet.cli import rows
+    from edgenet.stream import loop
+    from edgenet.stream.decide import Decide
+    from edgenet.stream.sinks import to_stdout
+    from edgenet.stream.source import is_live, open_frames
+    from edgenet.stream.statistics import WINDOW, Statistics
+
+    live = is_live(source)
+    statistics = Statistics(WINDOW if live else _SUMMARY_WINDOW)
+    texts = (*(("json",) if given["as_json"] else ()), *given["sinks"])
+    shown = not any(map(to_stdout, texts))
+    show: Rows | LiveLine = (
+        rows.LiveLine(bundle.labels, statistics, shown=shown) if live else rows.Rows(bundle.labels)
+    )
     skipped = 0
 
     def skip(error: DataError) -> None:
         nonlocal skipped
         skipped += 1
-        click.echo(f"skipped {error}", err=True)
+        show.say(f"skipped {error}")
 
-    with (
-        closing(open_source(source, on_error=skip)) as frames,
-        closing(chosen.runner(opened, **options)) as runner,
-        tempfile.TemporaryDirectory() as workdir,
-    ):
-        runner.prepare(Path(workdir))
-        show = _as_json if as_json else _as_row
-        count, times = 0, deque[Mapping[str, float]](maxlen=_TIMES_KEPT)
-        for prediction in runner.run(frames):
-            count += 1
-            click.echo(show(prediction, opened.labels, _top(prediction, top_k, threshold)))
-            times.append(prediction.stage_ms)
-    if not count:
+    def tell(event: str) -> None:
+        statistics.note(event)
+        show.say(event)
+
+    target = _target(bundle, given["target"])
+    variant = _variant(bundle, target, given["variant"])
+    decide = Decide(
+        bundle.labels,
+        top_k=given["top_k"],
+        threshold=given["threshold"],
+        smooth=given["smooth"],
+    )
+    with ExitStack() as opened:
+        frames = opened.enter_context(
+            closing(open_frames(source, on_error=skip, on_event=tell, give_up_s=given["give_up"]))
+        )
+        runner = opened.enter_context(_prepared(target, bundle, variant, given["num_threads"]))
+        setting = _setting(bundle, statistics, show, given["threshold"])
+        sinks = _sinks(texts, setting, given, opened)
+        if shown:
+            sinks.insert(0, show)
+            opened.callback(show.close)
+        loop.run(frames, runner.run, decide, sinks, statistics=statistics, stop=stop)
+    found = statistics.snapshot()
+    if not found.frames and stop.signal is None:
+        if live:
+            raise SourceError(f"no frame came from {source} in {given['duration']:g} s")
         raise DataError(f"no picture could be classified; skipped {skipped}")
-    if not as_json:
-        click.echo(_summary(count, times, variant, skipped), err=True)
+    if found.frames and shown:
+        show.say(rows.summary(found, variant, live=live, skipped=skipped))
 
 
 def _target(bundle: Bundle, wanted: str | None) -> Target:
@@ -138,44 +139,90 @@ def _target(bundle: Bundle, wanted: str | None) -> Target:
     return target.load(wanted or name)
 
 
-def _top(prediction: Prediction, top_k: int, threshold: float) -> list[tuple[int, float]]:
-    """Classes and probabilities, the most probable first; of equal ones the first class."""
-    import numpy as np
-
-    from edgenet.stream.classify import probabilities
-
-    found = probabilities(prediction.logits)
-    order = np.argsort(-found, kind="stable")[:top_k]
-    return [(int(i), float(found[i])) for i in order if found[i] >= threshold]
+def _variant(bundle: Bundle, target: Target, wanted: str | None) -> str:
+    if wanted is not None and wanted not in bundle.variants:
+        raise UsageError(f"{bundle.root}: {unknown('variant', wanted, bundle.variants)}")
+    return wanted or target.choose(bundle)
 
 
-def _as_json(prediction: Prediction, labels: tuple[str, ...], top: list[tuple[int, float]]) -> str:
-    return json.dumps(
-        {
-            "name": prediction.name,
-            "frame": prediction.frame,
-            "top": [
-                {"class": index, "label": labels[index], "probability": round(probability, 6)}
-                for index, probability in top
-            ],
-            "stage_ms": {stage: round(ms, 4) for stage, ms in prediction.stage_ms.items()},
-        }
+@contextmanager
+def _prepared(
+    target: Target, bundle: Bundle, variant: str, threads: int | None
+) -> Iterator[Runner]:
+    options: dict[str, Any] = {"variant": variant}
+    if threads is not None:
+        options["threads"] = threads
+    with (
+        closing(target.runner(bundle, **options)) as runner,
+        tempfile.TemporaryDirectory() as workdir,
+    ):
+        runner.prepare(Path(workdir))
+        yield runner
+
+
+def _setting(
+    bundle: Bundle, statistics: Statistics, show: Rows | LiveLine, threshold: float
+) -> Setting:
+    from edgenet.stream.result import UNKNOWN
+    from edgenet.stream.sinks import Setting
+
+    return Setting(
+        labels=(*bundle.labels, *((UNKNOWN,) if threshold else ())),
+        model=bundle.manifest.name,
+        statistics=statistics,
+        stdout=sys.stdout.buffer,
+        say=show.say,
     )
 
 
-def _as_row(prediction: Prediction, labels: tuple[str, ...], top: list[tuple[int, float]]) -> str:
-    name = click.format_filename(prediction.name)
-    if len(name) > _NAME_WIDTH:
-        name = "…" + name[-_NAME_WIDTH + 1 :]
-    width = max(map(len, labels))
-    cells = [f"{labels[index]:<{width}} {probability:>6.1%}" for index, probability in top]
-    return "  ".join([f"{name:<{_NAME_WIDTH}}", *(cells or ["-"])])
+def _sinks(
+    texts: tuple[str, ...], setting: Setting, given: dict[str, Any], opened: ExitStack
+) -> list[Sink]:
+    from edgenet.stream.notify import Notifier
+    from edgenet.stream.sinks import open_sinks
+    from edgenet.stream.sinks.action import open_action
+
+    sinks = open_sinks(texts, setting, opened)
+
+    def add(sink: Sink) -> None:
+        opened.callback(sink.close)
+        sinks.append(sink)
+
+    for text in given["actions"]:
+        add(open_action(text, setting.labels, say=setting.say, interval_s=given["on_interval"]))
+    if given["metrics"] is not None:
+        from edgenet.stream.sinks.metrics import MetricsServer
+
+        host, port = given["metrics"]
+        metrics = MetricsServer(setting.statistics, host=host, port=port)
+        add(metrics)
+        setting.say(f"metrics: http://{host}:{metrics.port}/metrics")
+    if given["view"]:
+        add(_view(setting, given))
+    add(Notifier())
+    return sinks
 
 
-def _summary(count: int, times: Sequence[Mapping[str, float]], variant: str, skipped: int) -> str:
-    stages = {stage: statistics.median(t[stage] for t in times) for stage in times[0]}
-    parts = ", ".join(f"{stage} {ms:.2f}" for stage, ms in stages.items())
-    total = statistics.median(sum(t.values()) for t in times)
-    left_out = f", {skipped} skipped" if skipped else ""
-    plural = "" if count == 1 else "s"
-    return f"{count} picture{plural} with {variant}{left_out}: median {total:.2f} ms ({parts})"
+def _check_view(ctx: click.Context, given: dict[str, Any]) -> None:
+    if not given["view"]:
+        for name in ("view_host", "view_port", "view_token"):
+            if given[name] is not None:
+                raise UsageError(f"--{name.replace('_', '-')} needs --view")
+
+
+def _view(setting: Setting, given: dict[str, Any]) -> Sink:
+    from edgenet import view
+    from edgenet.environment import Probe
+    from edgenet.stream.sinks.secret import secret
+
+    file = given["view_token"]
+    found = view.serve(
+        setting.statistics,
+        labels=setting.labels,
+        host=given["view_host"] or view.HOST,
+        port=view.PORT if given["view_port"] is None else given["view_port"],
+        token=file.read().strip() if file is not None else secret(run_options.VIEW_TOKEN),
+        environment=Probe(),
+    )
+    setting.say(f"view: {found.url}")
+    return found

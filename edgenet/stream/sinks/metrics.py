@@ -27,7 +27,7 @@ def registry(statistics: Statistics) -> CollectorRegistry:
     except ImportError as error:
         raise MissingPackage("prometheus-client", "view", needed_for="metrics") from error
     found = CollectorRegistry(auto_describe=False)
-    found.register(_Collector(statistics))  # type: ignore[arg-type]
+    found.register(_Collector(statistics))
     return found
 
 
