@@ -2,49 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
-from edgenet.stream.result import Result
 from edgenet.stream.statistics import Snapshot
 
 STALE_S = 5.0
 PLOTTED = 120
 
 Status = Literal["starting", "live", "lost"]
-
-
-class Class(msgspec.Struct, frozen=True):
-    """A class that the model holds for possible.
-
-    Attributes:
-        index: of the class, from 0.
-        label: its name, as the bundle has it: any text.
-        probability: 0 to 1.
-    """
-
-    index: int
-    label: str
-    probability: float
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """The answer to one frame.
-
-    Attributes:
-        frame: index of the frame.
-        time: seconds since the epoch.
-        label: the first of ``top``, or ``unknown`` where that is empty.
-        top: the most probable classes that reach the threshold, the first one first.
-        latency_ms: from capture to result; null for files.
-    """
-
-    frame: int
-    time: float
-    label: str
-    top: tuple[Class, ...]
-    latency_ms: float | None
 
 
 class Latency(msgspec.Struct, frozen=True):
@@ -122,25 +89,15 @@ class Message(msgspec.Struct, frozen=True):
     """One message to a viewer.
 
     Attributes:
-        answer: to the picture that follows, or to the newest frame; null before the first.
+        result: of the picture that follows, or of the newest frame, in the form that every sink
+            writes; null where there is no new one.
         state: null in between, since it is told a few times a second.
         picture: whether a JPEG follows, as the next message.
     """
 
-    answer: Answer | None
+    result: dict[str, Any] | None
     state: State | None
     picture: bool = False
-
-
-def answer(result: Result) -> Answer:
-    """The answer that a result holds."""
-    return Answer(
-        frame=result.frame,
-        time=result.time,
-        label=result.label,
-        top=tuple(Class(one.index, one.label, one.probability) for one in result.top),
-        latency_ms=result.latency_ms,
-    )
 
 
 def state(snapshot: Snapshot, *, classes: int, board: Board) -> State:

@@ -13,6 +13,7 @@ from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import CollectorRegistry
 
+from edgenet.stream.sinks.document import document
 from edgenet.stream.statistics import Statistics
 from edgenet.view import message
 from edgenet.view.board import Watch
@@ -152,8 +153,8 @@ class Routes:
     async def state(self, request: web.Request) -> web.Response:
         """One message, without a picture."""
         shown = self._newest.shown
-        answer = message.answer(shown.result) if shown else None
-        return _json(200, Message(answer, await self._state()))
+        result = document(shown.result) if shown else None
+        return _json(200, Message(result, await self._state()))
 
     async def health(self, request: web.Request) -> web.Response:
         """200 while frames are being classified, else 503 with the reason; no data."""
@@ -199,8 +200,8 @@ async def _tell(
     if picture is None:
         await socket.send_str(msgspec.json.encode(Message(None, state)).decode())
         return seen
-    answer = message.answer(picture.shown.result)
-    await socket.send_str(msgspec.json.encode(Message(answer, state, picture=True)).decode())
+    told = Message(document(picture.shown.result), state, picture=True)
+    await socket.send_str(msgspec.json.encode(told).decode())
     await socket.send_bytes(picture.jpeg)
     return picture.shown.number
 

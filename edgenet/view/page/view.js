@@ -15,7 +15,7 @@ let socket = null;
 let attempt = 0;
 let asked = false; // "next" was sent and its answer is not shown yet
 let heardAt = 0;
-let answer = null;
+let result = null;
 let state = null;
 
 // an address that goes into bookmarks or over a shoulder has no token in it: there is a cookie now
@@ -77,12 +77,12 @@ async function draw(jpeg) {
 let due = 0;
 
 function take(message) {
-  answer = message.answer ?? answer;
+  result = message.result ?? result;
   state = message.state ?? state;
   link("open");
   due ||= setTimeout(() => {
     due = 0;
-    if (answer) showAnswer(answer);
+    if (result) showResult(result);
     if (state) showState(state);
   }, REDRAW_MS);
 }
@@ -101,7 +101,7 @@ function write(id, text) {
 let letters = 8; // of the longest word so far: a size that changes with every label is no calm sight
 let tall = 0;
 
-function showAnswer({ label, top }) {
+function showResult({ label, top }) {
   const name = readable(label);
   const [best, ...others] = top;
   document.body.classList.toggle("unsure", !best);
@@ -118,10 +118,12 @@ function showAnswer({ label, top }) {
   while (list.children.length < others.length) list.append(row());
   [...list.children].forEach((item, rank) => {
     const [text, share, bar] = item.children;
-    const { label, probability } = others[rank] ?? { label: "\u00a0", probability: 0 };
-    text.textContent = readable(label);
-    share.textContent = others[rank] ? percent(probability) : "";
-    bar.style.setProperty("--p", probability);
+    const one = others[rank];
+    item.style.visibility = one ? "" : "hidden";
+    if (!one) return;
+    text.textContent = readable(one.label);
+    share.textContent = percent(one.probability);
+    bar.style.setProperty("--p", one.probability);
   });
   speak(name);
 }
@@ -150,7 +152,7 @@ function showState(now) {
   for (const key of ["p50", "p90", "p99"]) write(key, ms(latency[key]));
   plot(now.recent_ms, latency);
   split(now.stage_ms);
-  write("fps", now.fps.toFixed(now.fps < 9.95 ? 1 : 0));
+  write("fps", now.frames ? now.fps.toFixed(now.fps < 9.95 ? 1 : 0) : "–");
   const came = now.frames + now.dropped;
   write("frames", `${whole(now.frames)} frames`);
   write("share", came ? percent(now.dropped / came) : "–");
@@ -228,10 +230,10 @@ function link(now) {
   document.body.dataset.status = status;
   const [pill, title, text] =
     now === "closed"
-      ? ["Not connected", "Connection lost", "The device does not answer; trying again"]
+      ? ["Not connected", "Connection lost", "the device does not answer; trying again"]
       : {
           live: ["Live", "", ""],
-          lost: ["Camera lost", "No picture", reason],
+          lost: ["No picture", "No new picture", reason],
           starting: ["Starting", "Waiting for the first picture", reason],
         }[status];
   write("pill-text", pill);
