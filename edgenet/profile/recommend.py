@@ -40,7 +40,7 @@ def recommended(profile: Profile) -> Run | None:
 
     A run in which the board was slowed down is taken only where there is no other.
     """
-    sound = [run for run in profile.runs if not run.throttled] or list(profile.runs)
+    sound = _sound(profile)
     best = fastest(sound)
     if best is None:
         return None
@@ -62,8 +62,14 @@ def recommend(profile: Profile) -> Recommendation | None:
     )
 
 
+def _sound(profile: Profile) -> list[Run]:
+    """The runs in which the board was not slowed down; all where it was in every one."""
+    return [run for run in profile.runs if not run.throttled] or list(profile.runs)
+
+
 def _reasons(profile: Profile, run: Run) -> Iterator[str]:
-    others = [one for one in profile.runs if one.variant == run.variant and one is not run]
+    runs = _sound(profile)
+    others = [one for one in runs if one.variant == run.variant and one is not run]
     more = fastest(one for one in others if one.threads > run.threads)
     fewer = fastest(one for one in others if one.threads < run.threads)
     if fewer is not None:
@@ -74,9 +80,7 @@ def _reasons(profile: Profile, run: Run) -> Iterator[str]:
         yield f"{_threads(more.threads)} would save {gain:.0%} and leave fewer cores to the camera"
     elif more is not None:
         yield f"{_threads(more.threads)} are no faster"
-    best = {one.variant: one for one in sorted(profile.runs, key=_total, reverse=True)}
-    rivals = [one for one in best.values() if one.variant != run.variant]
-    rival = fastest(rivals)
+    rival = fastest(one for one in runs if one.variant != run.variant)
     if rival is not None:
         title = run_title(rival.variant, rival.threads)
         yield f"next best is {title}, {_total(rival) / _total(run):.2f} times as long"

@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from edgenet.profile.advice import fastest, notes, title
-from edgenet.profile.record import STAGES, Profile, Run
-from edgenet.report import html, plot
+from edgenet.profile.advice import notes, title
+from edgenet.profile.recommend import recommend
+from edgenet.profile.record import STAGES, Profile, Run, run_title
+from edgenet.report import html, plot, profile_engines, profile_lasting, profile_machine
 from edgenet.report.html import Markup, Section, badge, escape
 from edgenet.report.plot import Axes, Series
-from edgenet.report.profile_text import clock, engines, governor, place, temperature, throttling
+from edgenet.report.profile_text import (
+    clock,
+    engines,
+    governor,
+    place,
+    temperature,
+    throttling,
+    watched,
+)
 from edgenet.report.units import ms, size
 from edgenet.spec import VARIANTS
 
-_PREPROCESS, _POSTPROCESS = 6, 5
+_PREPROCESS, _POSTPROCESS = 6, 7
 
 
 def page(profile: Profile) -> str:
@@ -31,12 +40,14 @@ def lead(profile: Profile) -> str:
 def sections(profile: Profile) -> list[Section]:
     """The parts of the page, for a report that has others too."""
     if not profile.runs:
-        return [Section("latency", "Latency", _notes(profile)), _machine(profile)]
+        return [Section("latency", "Latency", _notes(profile)), profile_machine.section(profile)]
+    lasting = profile.sustained
     return [
         Section("latency", "Latency", _latency(profile)),
-        Section("stages", "Stages, load and memory", _stages(profile)),
+        *profile_lasting.sections(profile, colour_of(lasting.variant) if lasting else 1),
+        Section("stages", "Stages, load and memory", _stages(profile) + _energy(profile)),
         Section("runs", "Every run", "".join(_run(profile, run) for run in profile.runs)),
-        _machine(profile),
+        profile_machine.section(profile),
     ]
 
 
@@ -57,33 +68,47 @@ def _latency(profile: Profile) -> str:
             rows,
             caption="Inference (invoke alone), milliseconds; every sample is kept.",
         )
-        + plot.legend([(_colour(name), name) for name in _variants(profile)])
+        + profile_engines.markup(profile)
+        + plot.legend([(colour_of(name), name) for name in _variants(profile)])
         + html.figures(_distribution(profile, threads) for threads in counts)
     )
 
 
 def _conditions(profile: Profile) -> str:
-    slowed = throttling(profile.runs)
+    runs = watched(profile)
+    slowed = throttling(runs)
     shown: object = slowed
     if slowed is not None:
-        kind = "bad" if any(run.throttled for run in profile.runs) else "ok"
+        kind = "bad" if any(run.throttled for run in runs) else "ok"
         shown = badge(slowed, kind)
-    best = fastest(profile)
-    quickest: object = None
-    if best is not None:
-        mark = f" {badge('throttled', 'bad')}" if best.throttled else ""
-        total = ms(best.stats["total"].p50_ms)
-        quickest = Markup(f"{escape(title(best))}: {total} ms{mark}")
     return html.facts(
         [
-            ("fastest from picture to answer", quickest),
+            ("recommended", recommendation(profile)),
             ("engines", engines(profile)),
-            ("governor", governor(profile.runs)),
-            ("clock", clock(profile.runs)),
-            ("temperature", temperature(profile.runs)),
+            ("governor", governor(runs)),
+            ("clock", clock(runs)),
+            ("temperature", temperature(runs)),
             ("throttling", shown),
         ]
-    )
+    ) + _why(profile)
+
+
+def recommendation(profile: Profile) -> Markup | None:
+    """What to run, from picture to answer; None where nothing was measured."""
+    best = recommend(profile)
+    if best is None:
+        return None
+    mark = f" {badge('throttled', 'bad')}" if best.throttled else ""
+    name = run_title(best.variant, best.threads)
+    return Markup(f"{escape(name)}: {ms(best.p50_ms)} ms a frame{mark}")
+
+
+def _why(profile: Profile) -> str:
+    best = recommend(profile)
+    if best is None or not best.why:
+        return ""
+    name = run_title(best.variant, best.threads)
+    return html.paragraph(f"{name} is recommended: {best.why}.")
 
 
 def _notes(profile: Profile) -> str:
@@ -94,7 +119,7 @@ def _distribution(profile: Profile, threads: int) -> str:
     runs = [run for run in profile.runs if run.threads == threads]
     series = [
         Series(
-            _colour(run.variant),
+            colour_of(run.variant),
             plot.cumulative(run.measured.samples["invoke"]),
             title(run),
             "step",
@@ -126,13 +151,16 @@ def _stages(profile: Profile) -> str:
             title(run) + (" (THROTTLED)" if run.throttled else ""),
             [
                 (_PREPROCESS, run.stats["preprocess"].p50_ms, "preprocess"),
-                (_colour(run.variant), run.stats["invoke"].p50_ms, "invoke"),
+                (colour_of(run.variant), run.stats["invoke"].p50_ms, "invoke"),
                 (_POSTPROCESS, run.stats["postprocess"].p50_ms, "postprocess"),
             ],
         )
         for run in profile.runs
     ]
-    key = [(_PREPROCESS, "preprocess"), *((_colour(v), f"invoke, {v}") for v in _variants(profile))]
+    key = [
+        (_PREPROCESS, "preprocess"),
+        *((colour_of(v), f"invoke, {v}") for v in _variants(profile)),
+    ]
     caption = "Medians of the stages of one frame"
     return (
         html.table(
@@ -147,13 +175,30 @@ def _stages(profile: Profile) -> str:
     )
 
 
+def _energy(profile: Profile) -> str:
+    rows = []
+    for run in profile.runs:
+        cost = run.energy
+        if cost is not None:
+            idle = None if cost.idle_watts is None else f"{cost.idle_watts:.2f}"
+            spent = f"{cost.mj_per_frame:.1f}", f"{cost.watts:.2f}"
+            rows.append((_name(run), run.threads, *spent, idle, cost.readings))
+    if not rows:
+        return ""
+    return html.table(
+        ("variant", "threads", "mJ a frame", "W", "W idle", "readings"),
+        rows,
+        caption="Energy of the rails that the board measures; the idle board's part is included.",
+    )
+
+
 def _run(profile: Profile, run: Run) -> str:
     stats, samples = run.stats["invoke"], run.measured.samples["invoke"]
     slow = html.paragraph(f"Throttled: {', '.join(run.throttled)}.") if run.throttled else ""
-    outline = Series(_colour(run.variant), plot.histogram(samples), title(run), "area")
+    outline = Series(colour_of(run.variant), plot.histogram(samples), title(run), "area")
     counts = Axes("milliseconds of invoke", "runs")
     over_time = Series(
-        _colour(run.variant),
+        colour_of(run.variant),
         plot.thin(list(zip(run.measured.started_s, samples, strict=True))),
         title(run),
         "dots",
@@ -183,7 +228,7 @@ def _states(run: Run) -> Iterator[str]:
     clocks = [(state.at_s, max(state.mhz)) for state in run.states if state.mhz]
     for points, unit, name in ((known, "°C", "temperature"), (clocks, "MHz", "clock")):
         if len(points) > 1:
-            series = Series(_colour(run.variant), points, title(run))
+            series = Series(colour_of(run.variant), points, title(run))
             around = [value for _, value in points]
             limits = (min(around) - 2, max(around) + 2) if unit == "°C" else None
             axes = Axes("seconds since the first sample", unit, y_range=limits)
@@ -206,43 +251,6 @@ def _operators(run: Run) -> str:
     return html.details(f"{len(rows)} operators", table)
 
 
-def _machine(profile: Profile) -> Section:
-    machine, settings = profile.machine, profile.settings
-    body = html.facts(
-        [
-            ("board", machine.board),
-            ("CPU", machine.cpu),
-            ("architecture", machine.architecture),
-            ("cores", machine.cores),
-            ("limit of a container", f"{machine.quota:g} cores" if machine.quota else "none"),
-            ("highest clock", f"{machine.max_mhz:.0f} MHz" if machine.max_mhz else None),
-            ("instructions", ", ".join(machine.features) or None),
-            ("memory", size(machine.memory)),
-            ("virtual machine", {True: "yes", False: "no", None: None}[machine.virtual]),
-            ("system", machine.os),
-            ("kernel", machine.kernel),
-            ("Python", machine.python),
-            *((name, found or "not installed") for name, found in machine.packages.items()),
-        ]
-    )
-    method = html.facts(
-        [
-            ("command", Markup(f"<code>{escape(profile.command)}</code>")),
-            ("bundle sha256", Markup(f"<code>{profile.bundle_sha256}</code>")),
-            ("warm-up runs", settings.warmup_runs),
-            ("runs, at least", settings.num_runs),
-            ("seconds, at least", f"{settings.min_secs:g}"),
-            ("seconds, at most", f"{settings.max_secs:g}"),
-        ]
-    )
-    how = html.paragraph(
-        "Each variant ran in a fresh process at each thread count. Percentiles interpolate linearly"
-        " between samples. The machine's state was sampled four times a second from outside the"
-        " measuring process."
-    )
-    return Section("machine", "Machine and method", body + "<h3>Method</h3>" + how + method)
-
-
 def _name(run: Run) -> Markup:
     mark = f" {badge('throttled', 'bad')}" if run.throttled else ""
     return Markup(escape(run.variant) + mark)
@@ -252,6 +260,6 @@ def _variants(profile: Profile) -> list[str]:
     return list(dict.fromkeys(run.variant for run in profile.runs))
 
 
-def _colour(variant: str) -> int:
-    """The colour of a variant, the same in every plot: 1 to 4."""
+def colour_of(variant: str) -> int:
+    """The colour of a variant, the same in every plot: 1 to 5."""
     return [*VARIANTS].index(variant) + 1 if variant in VARIANTS else 1

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgenet.profile.advice import fastest, notes, title
-from edgenet.profile.record import STAGES, Profile, Run
+from edgenet.profile.advice import notes, title
+from edgenet.profile.recommend import recommend
+from edgenet.profile.record import STAGES, Profile, Run, run_title
+from edgenet.profile.sustained import Sustained
+from edgenet.report import profile_engines, profile_lasting
 from edgenet.report.text import table
 from edgenet.report.units import between, ms, size
 
@@ -14,13 +17,17 @@ def text(profile: Profile) -> str:
     """The machine, the latencies, what they consist of, and what must be said beside them."""
     parts = [_header(profile)]
     if profile.runs:
-        parts += [_latency(profile), _stages(profile)]
+        parts += [_latency(profile), *profile_engines.text(profile), _stages(profile)]
+    parts += profile_lasting.text(profile)
+    parts += _energy(profile)
     parts += [_operators(run) for run in profile.runs if run.operators]
     parts += [f"note: {note}" for note in notes(profile)]
-    best = fastest(profile)
+    best = recommend(profile)
     if best is not None:
-        total = best.stats["total"].p50_ms
-        parts.append(f"fastest: {title(best)}, {ms(total)} ms a frame{_mark(best)}")
+        mark = "  THROTTLED" if best.throttled else ""
+        why = f"; {best.why}" if best.why else ""
+        name = run_title(best.variant, best.threads)
+        parts.append(f"recommended: {name}, {ms(best.p50_ms)} ms a frame{mark}{why}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -28,7 +35,8 @@ def place(profile: Profile) -> str:
     """The machine in a few words."""
     machine = profile.machine
     words = [machine.cpu, machine.board, f"{machine.cores} core{'s' * (machine.cores != 1)}"]
-    words += [machine.os, "virtual machine" if machine.virtual else None]
+    made = f"EMULATED ({machine.emulator})" if machine.emulator else None
+    words += [machine.os, made or ("virtual machine" if machine.virtual else None)]
     return ", ".join(word for word in words if word)
 
 
@@ -38,26 +46,35 @@ def engines(profile: Profile) -> str:
     return ", ".join(sorted(found)) or "no engine"
 
 
-def governor(runs: Sequence[Run]) -> str | None:
+def watched(profile: Profile) -> tuple[Run | Sustained, ...]:
+    """Everything that the machine's state was recorded beside."""
+    return profile.runs + (() if profile.sustained is None else (profile.sustained,))
+
+
+def governor(runs: Sequence[Run | Sustained]) -> str | None:
     """What decided the clock frequency; None where it is not known."""
     found = {state.governor for run in runs for state in run.states if state.governor}
     return ", ".join(sorted(found)) or None
 
 
-def clock(runs: Sequence[Run]) -> str | None:
+def clock(runs: Sequence[Run | Sustained]) -> str | None:
     """The range of all cores' frequencies; None where it is not known."""
-    found = [mhz for run in runs for state in run.states for mhz in state.mhz]
-    return f"{between(found)} MHz" if found else None
+    states = [state for run in runs for state in run.states]
+    asked = [mhz for state in states for mhz in state.mhz]
+    measured = [state.arm_mhz for state in states if state.arm_mhz is not None]
+    parts = [f"{between(asked)} MHz"] if asked else []
+    parts += [f"{between(measured)} MHz by the firmware"] if measured else []
+    return ", ".join(parts) or None
 
 
-def temperature(runs: Sequence[Run]) -> str | None:
+def temperature(runs: Sequence[Run | Sustained]) -> str | None:
     """The range of temperatures; None where it is not known."""
     known = [state.temperature_c for run in runs for state in run.states]
     found = [celsius for celsius in known if celsius is not None]
     return f"{between(found)} °C" if found else None
 
 
-def throttling(runs: Sequence[Run]) -> str | None:
+def throttling(runs: Sequence[Run | Sustained]) -> str | None:
     """Whether the machine was slowed down; None where it cannot be known."""
     slowed = sum(bool(run.throttled) for run in runs)
     if slowed:
@@ -66,7 +83,7 @@ def throttling(runs: Sequence[Run]) -> str | None:
 
 
 def _header(profile: Profile) -> str:
-    runs, settings = profile.runs, profile.settings
+    runs, settings = watched(profile), profile.settings
     state = (
         f"governor {governor(runs) or 'not known'}",
         clock(runs) or "clock not known",
@@ -114,6 +131,21 @@ def _stages(profile: Profile) -> str:
     heads = ("load", "first", "warm-up", "preprocess", "invoke", "postprocess", "total")
     lines = table(("variant", "threads", *heads, "memory", "model"), rows)
     return f"{caption}\n{_marked(lines, profile.runs)}"
+
+
+def _energy(profile: Profile) -> list[str]:
+    runs = [run for run in profile.runs if run.energy is not None]
+    if not runs:
+        return []
+    rows = []
+    for run in runs:
+        cost = run.energy
+        if cost is not None:
+            idle = None if cost.idle_watts is None else f"{cost.idle_watts:.2f}"
+            spent = f"{cost.mj_per_frame:.1f}", f"{cost.watts:.2f}"
+            rows.append((run.variant, run.threads, *spent, idle, cost.readings))
+    lines = table(("variant", "threads", "mJ a frame", "W", "W idle", "readings"), rows)
+    return [f"energy of the rails that the board measures\n{_marked(lines, runs)}"]
 
 
 def _operators(run: Run, most: int = 10) -> str:

@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from edgenet.environment import State
-from edgenet.profile.advice import fastest, notes
+from edgenet.profile.advice import notes
+from edgenet.profile.recommend import fastest
 from edgenet.profile.record import Operator, Unmeasured
 
 from .conftest import PI5, MakeProfile, MakeRun
@@ -120,7 +121,7 @@ def test_the_fastest_is_by_the_time_from_picture_to_answer(
     make_run: MakeRun, make_profile: MakeProfile
 ) -> None:
     runs = make_run("fp32.tflite", invoke=[3.0]), make_run("int8.tflite", invoke=[2.0])
-    best = fastest(make_profile(*runs))
+    best = fastest(make_profile(*runs).runs)
     assert best is not None
     assert best.variant == "int8.tflite"
-    assert fastest(make_profile(unmeasured=[Unmeasured("a", 1, "", True)])) is None
+    assert fastest(()) is None

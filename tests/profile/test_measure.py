@@ -10,7 +10,7 @@ import pytest
 from edgenet.bundle import Bundle
 from edgenet.environment import Probe, State
 from edgenet.errors import EngineError, MissingPackage
-from edgenet.profile import measure as measuring
+from edgenet.profile import process
 from edgenet.profile import worker
 from edgenet.profile.measure import measure, sweep
 from edgenet.profile.record import Settings
@@ -137,7 +137,7 @@ def test_a_process_that_hangs_is_stopped(
     stand_in.write_text("#!/bin/sh\nexec sleep 60\n")
     stand_in.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(stand_in))
-    monkeypatch.setattr(measuring, "_GRACE_S", 0.1)
+    monkeypatch.setattr(process, "_GRACE_S", 0.1)
     settings = Settings(min_secs=0, max_secs=0.1)
     profile = measure(tiny, variants=["int8.tflite"], threads=[1], settings=settings, command="")
     assert "was stopped after" in profile.unmeasured[0].reason

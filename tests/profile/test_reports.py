@@ -43,7 +43,7 @@ def test_text_names_machine_engine_threads_and_governor(
         text,
         re.MULTILINE,
     )
-    assert "fastest: int8.tflite, 2 threads, 4.600 ms a frame" in text
+    assert "recommended: int8.tflite, 2 threads, 4.600 ms a frame" in text
 
 
 def test_text_says_what_is_not_known(make_run: MakeRun, make_profile: MakeProfile) -> None:
@@ -61,7 +61,9 @@ def test_a_throttled_run_is_marked_at_each_of_its_lines(
     good = make_run("fp32.tflite", invoke=[9.0])
     text = profile_text.text(make_profile(slow, good))
     for line in text.splitlines():
-        if "int8.tflite" in line and "note:" not in line:
+        if line.startswith("int8.tflite  LiteRT"):
+            assert line.endswith("4.50x THROTTLED")
+        elif "int8.tflite" in line and "note:" not in line:
             assert line.endswith("THROTTLED (under-voltage)")
         if line.startswith("fp32.tflite"):
             assert "THROTTLED" not in line
@@ -176,7 +178,8 @@ def test_the_page_marks_a_throttled_run_wherever_it_appears(
         for name in ("latency", "stages", "runs")
     )
     assert latency.count('int8.tflite <span class="badge bad">throttled</span>') == 1
-    assert '3.000 ms <span class="badge bad">throttled</span></dd>' in latency
+    assert '1.400 <span class="badge bad">throttled</span></td>' in latency
+    assert "2.14x THROTTLED" in latency
     assert "THROTTLED: int8.tflite" in latency
     assert stages.count('int8.tflite <span class="badge bad">throttled</span>') == 1
     assert "int8.tflite, 1 thread (THROTTLED)" in stages
