@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import ModuleType
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +17,7 @@ from edgenet.runtime.litert import LiteRT, LiteRTSession, Resolver
 from edgenet.runtime.onnx import OnnxRuntime
 from edgenet.spec import COMPILED_FROM, TensorSpec, Variant
 
-_ENGINES = {
+_ENGINES: Mapping[str, Callable[[], tuple[ModuleType, str]]] = {
     LiteRT.name: litert.engine,
     OnnxRuntime.name: onnx.engine,
     EdgeTpu.name: edgetpu.engine,

@@ -1,6 +1,7 @@
-"""The process in which libedgetpu may crash: ``python -m edgenet.runtime.edgetpu_attempt LIB MODEL``.
+"""The process in which libedgetpu may crash.
 
-Says on standard output what it is about to do, so that a crash has a place.
+``python -m edgenet.runtime.edgetpu_attempt LIBRARY MODEL`` says on standard output what it is about
+to do, so that a crash has a place.
 """
 
 from __future__ import annotations

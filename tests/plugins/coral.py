@@ -132,11 +132,8 @@ def _executable(*, kind: int, token: int, parameters: bytes, scratch: int = 0) -
 def build_standin(folder: Path) -> Path:
     """libedgetpu.so.1, as tests/edgetpu/standin.c has it."""
     library = folder / "libedgetpu.so.1"
-    subprocess.run(
-        ["gcc", "-std=gnu11", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror"]
-        + ["-o", str(library), str(STANDIN)],
-        check=True,
-    )
+    flags = ("-std=gnu11", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror")
+    subprocess.run(["gcc", *flags, "-o", str(library), str(STANDIN)], check=True)
     return library
 
 
