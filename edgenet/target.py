@@ -43,6 +43,18 @@ class Requires(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tools: tuple[str, ...] = ()
 
 
+class Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a service on the device may use, beside cameras.
+
+    Attributes:
+        groups: that own the hardware; those that a device lacks are left out there.
+        devices: as systemd's DeviceAllow= takes them, such as ``char-usb_device rw``.
+    """
+
+    groups: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+
+
 class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What target.toml says.
 
@@ -53,6 +65,7 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         variants: models that its bundles hold, the preferred one first.
         requires: what it needs to run.
         limits: on drift, by name; see ``edgenet evaluate --help``.
+        service: what ``edgenet deploy`` lets its service use.
     """
 
     name: str
@@ -61,6 +74,7 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     variants: tuple[Variant, ...]
     requires: Requires
     limits: dict[str, float] = {}
+    service: Service = Service()
 
     def __post_init__(self) -> None:
         if not self.backends or not self.variants:
