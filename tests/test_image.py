@@ -371,3 +371,21 @@ def test_a_jpeg_of_lower_quality_is_smaller():
 def test_only_uint8_rgb_becomes_a_jpeg():
     with pytest.raises(ValueError, match="uint8"):
         image.encode_jpeg(np.zeros((4, 4, 3), np.float32))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8", "uint8"])
+def test_planes_hold_what_pixels_hold(dtype):
+    scale = (
+        {}
+        if dtype == "float32"
+        else {"scale": (1 / 255,), "zero_point": (-128 * (dtype == "int8"),)}
+    )
+    preprocess = Preprocess(24, 32, mean=(0.1, 0.2, 0.3) if dtype == "float32" else (0, 0, 0))
+    pixels = picture()
+    last, first = (
+        image.as_tensor(pixels, preprocess, TensorSpec("x", shape, dtype, **scale))
+        for shape in ((1, 24, 32, 3), (1, 3, 24, 32))
+    )
+    assert (last.shape, first.shape) == ((1, 24, 32, 3), (1, 3, 24, 32))
+    assert first.flags.c_contiguous
+    np.testing.assert_array_equal(np.moveaxis(first, 1, 3), last)

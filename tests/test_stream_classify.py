@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ from edgenet.bundle import Bundle
 from edgenet.errors import BundleError
 from edgenet.runner import Frame
 from edgenet.runtime.litert import LiteRT
-from edgenet.spec import EXPORTED
-from edgenet.stream.classify import Classifier, probabilities
+from edgenet.spec import EXPORTED, TensorSpec
+from edgenet.stream.classify import Classifier, _reals, probabilities
 from edgenet.stream.runner import InProcess
 
 for engine in ("ai_edge_litert", "onnxruntime", "cv2"):
@@ -92,3 +93,36 @@ def test_probabilities_add_up_to_one_and_keep_the_order(logits):
 
 def test_probabilities_are_the_softmax():
     np.testing.assert_allclose(probabilities(np.log(np.float32([1, 2, 5]))), [0.125, 0.25, 0.625])
+
+
+class Softmax:
+    """A session that answers with given probabilities."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def run(self, inputs):
+        return [self.answer]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "int8"])
+def test_probabilities_of_a_model_come_out_as_they_were(dtype):
+    codes = np.array([[192, 64, 0]])
+    if dtype == "float32":
+        output = TensorSpec("p", (1, 3), dtype)
+        answer = np.float32([[0.75, 0.25, 0]])
+    else:
+        zero_point = -128 if dtype == "int8" else 0
+        output = TensorSpec("p", (1, 3), dtype, (1 / 256,), (zero_point,))
+        answer = (codes + zero_point).astype(dtype)
+    plain = Classifier.open(TINY, "fp32.tflite")
+    classifier = dataclasses.replace(
+        plain,
+        session=Softmax(answer),
+        output=output,
+        reals=_reals(output, "probabilities"),
+        answers="probabilities",
+    )
+    found = probabilities(classifier.logits(GOLDEN.inputs[:1]))
+    np.testing.assert_allclose(found, [0.75, 0.25, 0], atol=0.5 / 256)
+    assert found[2] < found[1]

@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgenet import image, runtime
-from edgenet.bundle import Bundle
+from edgenet.bundle import Answers, Bundle
 from edgenet.runner import Array, Backend, Frame, Prediction, Session
 from edgenet.spec import Preprocess, TensorSpec, Variant
+
+
+_LEAST = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,8 @@ class Classifier:
         input: the model's input, as the bundle records it.
         output: the model's output, as the bundle records it.
         engine: the name of what runs it.
-        reals: the real value of each of an 8-bit output's 256 codes; None for a float output.
+        reals: the logit of each of an 8-bit output's 256 codes; None for a float output.
+        answers: what the model's output is.
     """
 
     session: Session
@@ -34,6 +38,7 @@ class Classifier:
     output: TensorSpec
     engine: str
     reals: NDArray[np.float32] | None
+    answers: Answers = "logits"
 
     @classmethod
     def open(
@@ -60,11 +65,12 @@ class Classifier:
             input=record.inputs[0],
             output=record.outputs[0],
             engine=backend.name,
-            reals=_reals(record.outputs[0]),
+            reals=_reals(record.outputs[0], record.answers),
+            answers=record.answers,
         )
 
     def prepare(self, rgb: NDArray[np.uint8]) -> Array:
-        """Fit a picture (H, W, 3) and turn it into the model's input (1, height, width, 3)."""
+        """Fit a picture (H, W, 3) and turn it into the model's input, see ``image.as_tensor``."""
         return image.as_tensor(image.fit(rgb, self.preprocess), self.preprocess, self.input)
 
     def logits(self, model_input: Array) -> NDArray[np.float32]:
@@ -92,17 +98,23 @@ class Classifier:
             # a negative code counts from the end, where its value is
             found: NDArray[np.float32] = self.reals.take(outputs[0][0])
             return found
-        logits: NDArray[np.float32] = runtime.dequantize(outputs[0], self.output)[0]
-        return logits
+        found = runtime.dequantize(outputs[0], self.output)[0]
+        return found if self.answers == "logits" else _log(found, _LEAST)
 
 
-def _reals(output: TensorSpec) -> NDArray[np.float32] | None:
+def _reals(output: TensorSpec, answers: Answers) -> NDArray[np.float32] | None:
     """One look-up replaces four passes, each of which costs microseconds after a model ran."""
     if output.dtype not in ("int8", "uint8") or len(output.scale) != 1:
         return None
     codes = np.arange(256, dtype=np.uint8).view(output.dtype)
     reals: NDArray[np.float32] = runtime.dequantize(codes[None], output)[0]
-    return reals
+    return reals if answers == "logits" else _log(reals, output.scale[0] / 2)
+
+
+def _log(found: NDArray[np.float32], least: float) -> NDArray[np.float32]:
+    """Logits whose softmax are the probabilities ``found``, of which none is taken below least."""
+    logits: NDArray[np.float32] = np.log(np.maximum(found, np.float32(least)))
+    return logits
 
 
 def probabilities(logits: NDArray[np.floating]) -> NDArray[np.float64]:
