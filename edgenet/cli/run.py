@@ -43,6 +43,7 @@ _SUMMARY_WINDOW = 10_000
 )
 @run_options.MODEL
 @run_options.ANSWER
+@run_options.JSON
 @run_options.RESULTS
 @run_options.VIEW
 @run_options.END

@@ -71,8 +71,8 @@ ANSWER = options(
         help="Weight of the frames before, as in p = S * before + (1 - S) * new.",
     ),
 )
+JSON = click.option("--json", "as_json", is_flag=True, help="Write one JSON object a line.")
 RESULTS = options(
-    click.option("--json", "as_json", is_flag=True, help="Write one JSON object a line."),
     click.option(
         "--sink",
         "sinks",
@@ -111,6 +111,14 @@ VIEW = options(
         help=f"File with what readers must show; or set {VIEW_TOKEN}.",
     ),
 )
+GIVE_UP = click.option(
+    "--give-up",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30.0,
+    show_default=True,
+    metavar="S",
+    help="Fail when a camera gives no frame for so many seconds.",
+)
 END = options(
     click.option("--max-frames", type=click.IntRange(min=1), metavar="N", help="Stop after N."),
     click.option(
@@ -119,14 +127,7 @@ END = options(
         metavar="S",
         help="Stop after so many seconds.",
     ),
-    click.option(
-        "--give-up",
-        type=click.FloatRange(min=0, min_open=True),
-        default=30.0,
-        show_default=True,
-        metavar="S",
-        help="Fail when a camera gives no frame for so many seconds.",
-    ),
+    GIVE_UP,
 )
 SECTIONS = {
     "Model": ("source", "variant", "num_threads", "target"),
