@@ -14,7 +14,6 @@ from edgenet.bundle import Answers, Bundle
 from edgenet.runner import Array, Backend, Frame, Prediction, Session
 from edgenet.spec import Preprocess, TensorSpec, Variant
 
-
 _LEAST = float(np.finfo(np.float32).tiny)
 
 
