@@ -138,10 +138,14 @@ def as_tensor(pixels: Pixels, preprocess: Preprocess, tensor: TensorSpec) -> NDA
     Raises:
         ValueError: the input is of another type, or an integer without one scale and zero point.
     """
-    planar = is_planar(preprocess, tensor)
-    made = np.empty((1, *pixels.shape), tensor.dtype)
-    fill(made, pixels, preprocess, tensor)
-    return np.ascontiguousarray(np.moveaxis(made, 3, 1)) if planar else made
+    if tensor.dtype == "uint8" and _path(preprocess, tensor)[0] == "copy":
+        made: NDArray[Any] = pixels[np.newaxis]
+    else:
+        made = np.empty((1, *pixels.shape), tensor.dtype)
+        fill(made, pixels, preprocess, tensor)
+    if is_planar(preprocess, tensor):
+        return np.ascontiguousarray(np.moveaxis(made, 3, 1))
+    return made
 
 
 def fill(memory: NDArray[Any], pixels: Pixels, preprocess: Preprocess, tensor: TensorSpec) -> None:
@@ -176,7 +180,7 @@ def fill(memory: NDArray[Any], pixels: Pixels, preprocess: Preprocess, tensor: T
 def is_planar(preprocess: Preprocess, tensor: TensorSpec) -> bool:
     """Whether a model wants its channels apart, (1, 3, height, width), as few but ONNX ones do."""
     height, width = preprocess.height, preprocess.width
-    return tensor.shape == (1, 3, height, width) != (1, height, width, 3)
+    return tensor.shape == (1, 3, height, width) and tensor.shape != (1, height, width, 3)
 
 
 _LEVELS = np.repeat(np.arange(256)[:, np.newaxis], 3, axis=1)

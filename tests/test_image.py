@@ -206,6 +206,33 @@ def test_largest_box_of_sixteen_bit_sums_does_not_overflow():
     np.testing.assert_array_equal(white[:2, :2], image.fit(white, Preprocess(2, 2)))
 
 
+@settings(deadline=None, max_examples=80)
+@given(
+    size=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    output=st.tuples(st.integers(1, 30), st.integers(1, 30)),
+)
+def test_shrinking_is_the_plain_box_average_and_one_exact_resize_to_the_last_bit(size, output):
+    """Of three channels as they are, in numpy: the roads that ``fit`` takes must end there."""
+    pixels = picture(*size, seed=sum(size))
+    rows, columns = (max(1, have // want) for have, want in zip(size, output, strict=True))
+    rest = tuple(have // by * by for have, by in zip(size, (rows, columns), strict=True))
+    top, left = (size[0] - rest[0]) // 2, (size[1] - rest[1]) // 2
+    boxes = box_average(pixels[top : top + rest[0], left : left + rest[1]], rows, columns)
+    expected = cv2.resize(boxes, output[::-1], interpolation=cv2.INTER_LINEAR_EXACT)
+    np.testing.assert_array_equal(expected, image.fit(pixels, Preprocess(*output)))
+
+
+@pytest.mark.parametrize("side", [96, 128, 160, 192, 224])
+@pytest.mark.parametrize("resize", ["stretch", "center-crop", "letterbox"])
+def test_a_camera_frame_with_gaps_between_its_rows_is_fitted_as_one_without(side, resize):
+    padded = picture(480, 672, seed=3)
+    preprocess = Preprocess(side, side, resize)
+    fitted = image.fit(padded[:, :640], preprocess)
+    np.testing.assert_array_equal(fitted, image.fit(padded[:, :640].copy(), preprocess))
+    mirrored = image.fit(padded[:, :640][..., ::-1], preprocess)
+    np.testing.assert_array_equal(fitted[..., ::-1], mirrored)
+
+
 def test_fit_gives_the_same_bytes_everywhere():
     """The digest was taken with OpenCV 4.11, 4.13 and 5.0 on x86-64; it must never change."""
     digest = 0
@@ -307,7 +334,9 @@ def test_int8_input_is_the_pixel_minus_128(no_float_picture):
 def test_int8_input_is_one_subtraction(no_float_picture, monkeypatch):
     calls = []
     subtract = np.subtract
-    monkeypatch.setattr(image.np, "subtract", lambda *a: calls.append(a) or subtract(*a))
+    monkeypatch.setattr(
+        image.np, "subtract", lambda *a, **to: calls.append(a) or subtract(*a, **to)
+    )
     image.as_tensor(picture(), Preprocess(24, 32), tensor())
     ((pixels, shift),) = calls
     assert (pixels.dtype, shift.dtype, shift) == (np.uint8, np.uint8, 128)
@@ -319,6 +348,27 @@ def test_uint8_input_with_the_same_scale_is_the_pixel(no_float_picture):
     assert (made.shape, made.dtype) == ((1, 24, 32, 3), np.uint8)
     assert np.shares_memory(pixels, made)
     np.testing.assert_array_equal(pixels, made[0])
+
+
+def test_fill_writes_what_as_tensor_makes_into_memory_that_is_there():
+    pixels, preprocess = picture(), Preprocess(24, 32)
+    for wanted in (
+        tensor(),
+        tensor("uint8", zero_point=0),
+        tensor("int8", 0.02, 3),
+        TensorSpec("input", (1, 24, 32, 3), "float32"),
+    ):
+        memory = np.zeros(wanted.shape, wanted.dtype)
+        image.fill(memory, pixels, preprocess, wanted)
+        np.testing.assert_array_equal(image.as_tensor(pixels, preprocess, wanted), memory)
+
+
+def test_a_planar_input_has_its_channels_apart():
+    pixels, preprocess = picture(), Preprocess(24, 32)
+    planar = TensorSpec("input", (1, 3, 24, 32), "float32")
+    made = image.as_tensor(pixels, preprocess, planar)
+    assert (made.shape, made.flags.c_contiguous) == ((1, 3, 24, 32), True)
+    np.testing.assert_array_equal(image.normalize(pixels, preprocess), made[0].transpose(1, 2, 0))
 
 
 @given(
