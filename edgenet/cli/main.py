@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "Measure accuracy and the drift of quantization.",
     "check": "Tell what of a model the Edge TPU runs.",
     "verify": "Prove that this machine computes what the host computed.",
+    "deploy": "Run a bundle on a device, for good.",
     "run": "Classify pictures.",
     "profile": "Measure latency and memory.",
     "compare": "Compare two profiles.",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # it; a folder cannot be, so the former one makes room first and comes back if that fails
 _UNPACK = """
 set -eu
+umask 022
 trap 'rm -rf "$2"' EXIT
 mkdir -p "$(dirname "$1")" "$2"
 tar -xf - -C "$2"

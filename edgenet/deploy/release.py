@@ -1,0 +1,136 @@
+"""A release: a bundle, the unit that runs it and a record of both, in a folder of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from edgenet import __version__
+from edgenet.bundle import Bundle
+from edgenet.deploy.environment import Environment
+from edgenet.deploy.facts import Facts
+from edgenet.deploy.layout import Layout
+from edgenet.deploy.service import Service
+from edgenet.deploy.unit import Unit, render
+from edgenet.target import Target
+
+RECORD = "release.json"
+_UNNAMED = "0" * 16
+# a Raspberry Pi loads its camera, OpenCV and the model in seconds, an emulated one in minutes
+_START_S = 180
+# systemd waits longer for a frame than the loop, which says why there is none
+_MARGIN_S = 15
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What release.json says.
+
+    Attributes:
+        release: digest of all that follows but ``deployed``.
+        model: name of the bundle.
+        bundle: its sha256.
+        target: its target.
+        environment: digest of the Python environment.
+        edgenet: version.
+        run: what ``edgenet run BUNDLE`` is told.
+        view: where the page is, if anywhere.
+        deployed: when, ISO 8601.
+    """
+
+    release: str
+    model: str
+    bundle: str
+    target: str
+    environment: str
+    edgenet: str
+    run: tuple[str, ...]
+    view: tuple[str, int] | None
+    deployed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release, ready to be carried to a device.
+
+    Attributes:
+        record: what it is.
+        unit: its systemd unit.
+        secrets: its environment variables, as systemd reads them.
+        bundle: what it runs.
+    """
+
+    record: Record
+    unit: str
+    secrets: str
+    bundle: Bundle
+
+    @property
+    def digest(self) -> str:
+        return self.record.release
+
+    def write(self, layout: Layout, folder: Path) -> None:
+        """Write the folder as it will be on the device."""
+        shutil.copytree(self.bundle.root, folder / "bundle")
+        (folder / layout.service).write_text(self.unit, encoding="utf-8")
+        (folder / RECORD).write_bytes(msgspec.json.format(msgspec.json.encode(self.record)) + b"\n")
+
+
+def prepare(
+    layout: Layout,
+    bundle: Bundle,
+    environment: Environment,
+    service: Service,
+    *,
+    target: Target,
+    facts: Facts,
+) -> Release:
+    """Put a release together; the same of the same parts, but for its time."""
+
+    def unit(digest: str) -> str:
+        folder = layout.release(digest)
+        run = (environment.python, "-m", "edgenet", "run", f"{folder}/bundle", *service.words)
+        return render(
+            Unit(
+                layout=layout,
+                release=digest,
+                title=f"edgenet: {bundle.manifest.name} on {service.source}",
+                command=run,
+                groups=service.groups(facts, target),
+                devices=service.devices(target),
+                network=service.network,
+                start_s=max(_START_S, service.give_up_s + _MARGIN_S),
+                watchdog_s=service.give_up_s + _MARGIN_S,
+                output="journal" if service.prints else "null",
+                secrets=f"{layout.secrets}/{digest}" if service.secrets else "",
+            )
+        )
+
+    secrets = "".join(f'{name}="{_escape(value)}"\n' for name, value in service.secrets.items())
+    total = hashlib.sha256()
+    for part in (bundle.sha256, environment.digest, unit(_UNNAMED), secrets):
+        total.update(f"{part}\0".encode())
+    digest = total.hexdigest()[:16]
+    record = Record(
+        release=digest,
+        model=bundle.manifest.name,
+        bundle=bundle.sha256,
+        target=bundle.manifest.target,
+        environment=environment.digest,
+        edgenet=__version__,
+        run=service.words,
+        view=service.view,
+        deployed=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    return Release(record, unit(digest), secrets, bundle)
+
+
+def _escape(value: str) -> str:
+    """Inside the double quotes of an EnvironmentFile=."""
+    for special in ("\\", '"', "$", "`"):
+        value = value.replace(special, "\\" + special)
+    return value

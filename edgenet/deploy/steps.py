@@ -1,0 +1,218 @@
+"""A deployment, as named steps in their order; each may be cut off and done again.
+
+Until the switch nothing that runs or that a boot starts is touched, and the switch is the device's
+own affair.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgenet.bundle import Bundle
+from edgenet.deploy import environment as environments
+from edgenet.deploy import facts as device_facts
+from edgenet.deploy import wheel as wheels
+from edgenet.deploy.device import STEADY_S, Device, State
+from edgenet.deploy.environment import Environment, OnStage, Recipe
+from edgenet.deploy.facts import Facts
+from edgenet.deploy.release import Release, prepare
+from edgenet.deploy.service import VIEW_TOKEN, Service
+from edgenet.errors import DeployError
+from edgenet.target import Target
+
+if TYPE_CHECKING:
+    from edgenet.remote import Remote
+
+_BESIDE = 50_000_000  # bytes that must stay free beside a bundle
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What a deployment came to.
+
+    Attributes:
+        release: the record of the release that runs.
+        former: the release that ran before, if another one did.
+        changed: whether anything was done.
+        secrets: what the service was given that nobody else may read.
+    """
+
+    release: Release
+    former: str | None
+    changed: bool
+    secrets: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Deployment:
+    """A bundle on its way to a device.
+
+    Args:
+        device: where to.
+        bundle: what.
+        service: how it is run there.
+        target: of the bundle.
+        offline: carry every wheel from here.
+        steady_s: seconds for which a release must go on after its first frame.
+        on_stage: told what begins.
+    """
+
+    device: Device
+    bundle: Bundle
+    service: Service
+    target: Target
+    offline: bool = False
+    steady_s: float = STEADY_S
+    on_stage: OnStage = lambda stage: None
+    _scratch: Path = field(init=False)
+    _facts: Facts = field(init=False)
+    _state: State = field(init=False)
+    _recipe: Recipe = field(init=False)
+    _environment: Environment = field(init=False)
+    _release: Release = field(init=False)
+
+    def steps(self) -> tuple[tuple[str, Callable[[], None]], ...]:
+        """What is done, in this order."""
+        return (
+            ("look at the device", self._look),
+            ("pack edgenet", self._pack),
+            ("make the environment", self._make_environment),
+            ("carry the release", self._carry),
+            ("verify on the device", self._verify),
+            ("switch", self._switch),
+            ("tidy up", self._tidy),
+        )
+
+    def run(self) -> Deployed:
+        """Do all of it, or, where the same already runs, only see that it does.
+
+        Raises:
+            DeployError: the device cannot run it, or the release does not serve.
+            RemoteError: the device cannot be reached, or a command failed there.
+        """
+        with tempfile.TemporaryDirectory() as scratch:
+            self._scratch = Path(scratch)
+            for name, step in self.steps():
+                self.on_stage(name)
+                step()
+                if name == "pack edgenet" and self._same():
+                    return self._check()
+        former = self._state.current
+        if former == self._release.digest:
+            former = None
+        return Deployed(self._release, former, changed=True, secrets=self.service.secrets)
+
+    @property
+    def _remote(self) -> Remote:
+        return self.device.remote
+
+    def _look(self) -> None:
+        host, layout = self._remote.host, self.device.layout
+        self._facts = device_facts.gather(self._remote, layout.base)
+        device_facts.check_python(self._facts, host)
+        if not self._facts.systemd:
+            raise DeployError(f"{host} was not booted with systemd, which keeps the service alive")
+        device_facts.check_source(self._facts, self._remote, self.service.source)
+        size = sum(path.stat().st_size for path in self.bundle.root.rglob("*"))
+        device_facts.check_space(self._facts, host, layout.base, size + _BESIDE)
+        self.device.root("true")
+        self._state = self.device.state()
+        if self._state.foreign or (self._state.there and not self._state.claimed):
+            whose = (*self._state.foreign, layout.base)[0]
+            raise DeployError(f"{host} has a {whose} that is not edgenet's; choose another --name")
+        if self._state.switching:
+            raise DeployError(f"{host} is still trying another release; wait for its end")
+        if self.service.needs_token:
+            token = self.device.secret(VIEW_TOKEN, self._state.current)
+            new = {VIEW_TOKEN: token or secrets.token_urlsafe(24)}
+            self.service = replace(self.service, secrets={**self.service.secrets, **new})
+
+    def _pack(self) -> None:
+        own = wheels.own(self._scratch)
+        self._recipe = Recipe(self._facts, own, self.service.extras(self.target))
+        self._environment = self._recipe.environment(self.device.layout.environments)
+        self._release = prepare(
+            self.device.layout, self.bundle, self._environment, self.service,
+            target=self.target, facts=self._facts,
+        )  # fmt: skip
+
+    def _make_environment(self) -> None:
+        self.device.write(self.device.layout.marker, f"{self.device.layout.name}\n")
+        if not environments.is_made(self._remote, self._environment):
+            environments.make(
+                self._remote, self._recipe, self._environment,
+                offline=self.offline, as_root=True, on_stage=self.on_stage,
+            )  # fmt: skip
+
+    def _carry(self) -> None:
+        layout, digest = self.device.layout, self._release.digest
+        if self._release.secrets:
+            self.device.write(f"{layout.secrets}/{digest}", self._release.secrets, umask="077")
+        if self._state.record(digest) is None:
+            folder = self._scratch / digest
+            self._release.write(layout, folder)
+            self._remote.push(folder, layout.release(digest), as_root=True)
+
+    def _verify(self) -> None:
+        bundle = f"{self.device.layout.release(self._release.digest)}/bundle"
+        done = self._remote.run(
+            [self._environment.python, "-m", "edgenet", "verify", bundle], check=False
+        )
+        if done.code:
+            said = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
+            raise DeployError(
+                f"{self._remote.host} does not compute what this computer computed, so nothing was"
+                f" switched: {said[-1].removeprefix('Error: ')}"
+            )
+
+    def _switch(self) -> None:
+        self.device.switch(self._release.digest, self._environment.python, steady_s=self.steady_s)
+
+    def _tidy(self) -> None:
+        layout = self.device.layout
+        root = ["--root", layout.root] if layout.root else []
+        words = ["-m", "edgenet.deploy.tidy", "--name", layout.name, *root]
+        self.device.root(self._environment.python, *words)
+
+    def _same(self) -> bool:
+        """Whether the release is the one that a boot starts."""
+        return self._state.current == self._release.digest and environments.is_made(
+            self._remote, self._environment
+        )
+
+    def _check(self) -> Deployed:
+        self.on_stage("check the service")
+        layout = self.device.layout
+        changed = not (self._state.active and self._state.enabled)
+        if not self._state.enabled:
+            root = ["--root", layout.root] if layout.root else []
+            words = ["-m", "edgenet.deploy.switch", "enable", "--name", layout.name, *root]
+            self.device.root(self._environment.python, *words)
+            self.device.root("systemctl", "daemon-reload")
+        if not self._state.active:
+            self.device.restart()
+        return Deployed(self._release, None, changed=changed, secrets=self.service.secrets)
+
+
+def rollback(device: Device, *, steady_s: float = STEADY_S) -> str:
+    """Go back to the release that ran before; a second time leads forward again.
+
+    Returns:
+        The release that runs.
+
+    Raises:
+        DeployError: there is none, or it does not serve.
+    """
+    state = device.found()
+    previous = state.record(state.previous)
+    if previous is None or state.previous == state.current:
+        raise DeployError(f"{device.remote.host} has no release before {state.current}")
+    if state.switching:
+        raise DeployError(f"{device.remote.host} is still trying a release; wait for its end")
+    device.switch(previous.release, device.python(previous), steady_s=steady_s)
+    return previous.release
