@@ -18,7 +18,7 @@ import numpy as np
 from edgenet.errors import DataError, MissingPackage
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
     from edgenet.spec import Preprocess, TensorSpec
 
@@ -26,6 +26,26 @@ if TYPE_CHECKING:
 
 _JPEG = b"\xff\xd8\xff"
 _PNG = b"\x89PNG\r\n\x1a\n"
+
+
+class Memory:
+    """Arrays that are used again for the next picture, one for each purpose; for one thread.
+
+    A camera's frames are alike, and to take a megabyte from the system and give it back for each
+    costs as much as what is computed in it.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, NDArray[Any]] = {}
+
+    def take(
+        self, purpose: str, shape: tuple[int, ...], dtype: DTypeLike = np.uint8
+    ) -> NDArray[Any]:
+        """The array for a purpose, with what is left in it from before."""
+        kept = self._kept.get(purpose)
+        if kept is None or kept.shape != shape or kept.dtype != dtype:
+            kept = self._kept[purpose] = np.empty(shape, dtype)
+        return kept
 
 
 def read_rgb(path: Path | str) -> Pixels:
@@ -94,7 +114,7 @@ def encode_jpeg(rgb: Pixels, *, quality: int = 90, max_side: int | None = None) 
     return cast("bytes", data.tobytes())
 
 
-def fit(rgb: Pixels, preprocess: Preprocess) -> Pixels:
+def fit(rgb: Pixels, preprocess: Preprocess, *, memory: Memory | None = None) -> Pixels:
     """Crop, shrink and resize a uint8 RGB picture (H, W, 3) to the model's (height, width, 3).
 
     ``center-crop`` first cuts the largest middle rectangle of the output's aspect ratio;
@@ -106,17 +126,24 @@ def fit(rgb: Pixels, preprocess: Preprocess) -> Pixels:
     OpenCV's INTER_AREA is not used for the boxes: its rounding differs between CPUs
     (half to even on x86, half up in Arm's Carotene).
 
+    Args:
+        rgb: the picture; it is left as it is.
+        preprocess: the size to reach, and how.
+        memory: holds the arrays on the way, and the result until the next picture; new ones are
+            made where it is None.
+
     Raises:
         ValueError: rgb is not uint8 (H, W, 3).
         MissingPackage: OpenCV is needed and not installed.
     """
     _check(rgb)
     height, width = preprocess.height, preprocess.width
+    memory = Memory() if memory is None else memory
     if preprocess.resize == "center-crop":
         rgb = _crop_to_aspect(rgb, height, width)
     elif preprocess.resize == "letterbox":
-        return _letterbox(rgb, height, width)
-    return _resize(rgb, height, width)
+        return _letterbox(rgb, height, width, memory)
+    return _resize(rgb, height, width, memory)
 
 
 def normalize(pixels: Pixels, preprocess: Preprocess) -> NDArray[np.float32]:
@@ -217,39 +244,49 @@ def _check(rgb: Pixels) -> None:
         raise ValueError(f"a picture is uint8 (H, W, 3), not {rgb.dtype} {rgb.shape}")
 
 
-def _resize(rgb: Pixels, height: int, width: int) -> Pixels:
-    rgb = _box_average(rgb, max(1, rgb.shape[0] // height), max(1, rgb.shape[1] // width))
+def _resize(rgb: Pixels, height: int, width: int, memory: Memory) -> Pixels:
+    rows, columns = max(1, rgb.shape[0] // height), max(1, rgb.shape[1] // width)
+    if rows * columns > 1:
+        rgb = _box_average(rgb, rows, columns, memory)
     if rgb.shape[:2] == (height, width):
         return np.ascontiguousarray(rgb)
-    cv2 = _cv2("resizing a picture")
+    cv2, size = _cv2("resizing a picture"), (height, width)
     # the same arithmetic for each channel, with vector instructions for four but not for three
-    four = cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA)
-    four = cv2.resize(four, (width, height), interpolation=cv2.INTER_LINEAR_EXACT)
-    return cast("Pixels", cv2.cvtColor(four, cv2.COLOR_RGBA2RGB))
+    four = memory.take("four", (*rgb.shape[:2], 4))
+    cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA, dst=four)
+    resized = memory.take("resized", (*size, 4))
+    cv2.resize(four, size[::-1], dst=resized, interpolation=cv2.INTER_LINEAR_EXACT)
+    return cast(
+        "Pixels", cv2.cvtColor(resized, cv2.COLOR_RGBA2RGB, dst=memory.take("fitted", (*size, 3)))
+    )
 
 
-def _box_average(rgb: Pixels, rows: int, columns: int) -> Pixels:
-    area = rows * columns
-    if area == 1:
-        return rgb
+def _box_average(rgb: Pixels, rows: int, columns: int, memory: Memory) -> Pixels:
     cv2 = _cv2("resizing a picture")
     height, width = rgb.shape[0] // rows, rgb.shape[1] // columns
     rgb = _middle(rgb, height * rows, width * columns)
+    average = memory.take("average", (height, width, 3))
     if rows == columns == 2:
         # there the bilinear weights are all 1/4, and OpenCV rounds their sum half up
-        half = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_LINEAR_EXACT)
-        return cast("Pixels", half)
+        cv2.resize(rgb, (width, height), dst=average, interpolation=cv2.INTER_LINEAR_EXACT)
+        return average
+    area = rows * columns
     # A uint16 holds 256 pixels of 255 and the half that rounds.
-    total: NDArray[np.integer] = rgb[::rows].astype(np.uint16 if area <= 256 else np.int32)
+    dtype = np.uint16 if area <= 256 else np.int32
+    total = memory.take("rows", (height, width * columns, 3), dtype)
+    total[:] = rgb[::rows]
     for row in range(1, rows):
         total += rgb[row::rows]
     if columns > 1:
         # sums around every pixel, of which the one in the middle of each box is picked
-        sums = cv2.boxFilter(total, -1, (columns, 1), normalize=False)
-        total = cv2.resize(sums, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+        sums = memory.take("sums", total.shape, dtype)
+        cv2.boxFilter(total, -1, (columns, 1), dst=sums, normalize=False)
+        total = memory.take("boxes", average.shape, dtype)
+        cv2.resize(sums, (width, height), dst=total, interpolation=cv2.INTER_NEAREST_EXACT)
     total += area // 2
     total //= area
-    return total.astype(np.uint8)
+    average[:] = total
+    return average
 
 
 def _middle(rgb: Pixels, height: int, width: int) -> Pixels:
@@ -264,14 +301,15 @@ def _crop_to_aspect(rgb: Pixels, height: int, width: int) -> Pixels:
     return _middle(rgb, max(1, _divide(columns * height, width)), columns)
 
 
-def _letterbox(rgb: Pixels, height: int, width: int) -> Pixels:
+def _letterbox(rgb: Pixels, height: int, width: int, memory: Memory) -> Pixels:
     rows, columns = rgb.shape[:2]
     if columns * height > rows * width:
         inner = (max(1, _divide(rows * width, columns)), width)
     else:
         inner = (height, max(1, _divide(columns * height, rows)))
-    canvas = np.zeros((height, width, 3), np.uint8)
-    _middle(canvas, *inner)[:] = _resize(rgb, *inner)
+    canvas = memory.take("canvas", (height, width, 3))
+    canvas[:] = 0
+    _middle(canvas, *inner)[:] = _resize(rgb, *inner, memory)
     return canvas
 
 
