@@ -126,3 +126,21 @@ def test_probabilities_of_a_model_come_out_as_they_were(dtype):
     found = probabilities(classifier.logits(GOLDEN.inputs[:1]))
     np.testing.assert_allclose(found, [0.75, 0.25, 0], atol=0.5 / 256)
     assert found[2] < found[1]
+
+
+@pytest.mark.parametrize("variant", ["int8.tflite", "fp32.tflite", "int8.onnx"])
+@pytest.mark.parametrize("size", [(480, 640), (64, 64), (33, 97)])
+def test_a_frame_is_answered_as_by_preparing_and_running_apart_to_the_last_bit(variant, size):
+    """The loop's way writes into the engine's memory and reuses its own; other stages do not."""
+    classifier = Classifier.open(TINY, variant)
+    generator = np.random.default_rng(0)
+    for index in range(3):
+        rgb = generator.integers(0, 256, (*size, 3), dtype=np.uint8)
+        expected = classifier.logits(classifier.prepare(rgb))
+        np.testing.assert_array_equal(expected, classifier(Frame(index, 0.0, rgb)).logits)
+
+
+def test_a_frame_of_the_models_own_size_is_left_as_it_is():
+    rgb = GOLDEN.inputs[0].copy()
+    Classifier.open(TINY, "int8.tflite")(Frame(0, 0.0, rgb))
+    np.testing.assert_array_equal(GOLDEN.inputs[0], rgb)

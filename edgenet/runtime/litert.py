@@ -101,6 +101,7 @@ class LiteRTSession:
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
         self._input_indices = [detail["index"] for detail in inputs]
         self._output_indices = [detail["index"] for detail in outputs]
+        self._first_input = interpreter.tensor(self._input_indices[0])
         self.inputs: tuple[TensorSpec, ...] = tuple(map(_tensor_spec, inputs))
         self.outputs: tuple[TensorSpec, ...] = tuple(map(_tensor_spec, outputs))
 
@@ -112,6 +113,19 @@ class LiteRTSession:
         """
         for index, value in zip(self._input_indices, inputs, strict=True):
             self._interpreter.set_tensor(index, value)
+        return self.invoke()
+
+    def input_memory(self) -> Array:
+        """The first input's own memory, to be written to and let go of before ``invoke``."""
+        memory: Array = self._first_input()
+        return memory
+
+    def invoke(self) -> list[Array]:
+        """Run the model on what its inputs hold; the outputs are copies.
+
+        Raises:
+            RuntimeError: somebody still holds ``input_memory``.
+        """
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index) for index in self._output_indices]
 
