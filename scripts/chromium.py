@@ -25,6 +25,10 @@ COMMAND = (
 )
 
 
+class CallError(Exception):
+    """The browser refused a call, as it does while it goes from one page to the next."""
+
+
 class Page:
     """One tab.
 
@@ -64,14 +68,18 @@ class Page:
             self.complaints.append(told["entry"]["text"])
 
     async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
-        """Call a method of the protocol."""
+        """Call a method of the protocol.
+
+        Raises:
+            CallError: it was refused.
+        """
         number = next(self._numbers)
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
         await self._socket.send_json({"id": number, "method": method, "params": arguments})
         async with asyncio.timeout(WAIT_S):
             message = await answer
         if "error" in message:
-            raise RuntimeError(f"{method}: {message['error']}")
+            raise CallError(f"{method}: {message['error']}")
         result: dict[str, Any] = message["result"]
         return result
 
@@ -99,10 +107,16 @@ class Page:
         """
         try:
             async with asyncio.timeout(WAIT_S):
-                while not await self.evaluate(expression):
+                while not await self._holds(expression):
                     await asyncio.sleep(0.05)
         except TimeoutError as error:
             raise TimeoutError(f"never true: {expression}") from error
+
+    async def _holds(self, expression: str) -> bool:
+        try:
+            return bool(await self.evaluate(expression))
+        except CallError:
+            return False
 
     async def look(self, width: int, height: int, *, scale: float = 1, dark: bool = False) -> None:
         """Set the size of the window, in CSS pixels, and the colours that the reader prefers."""
