@@ -167,6 +167,8 @@ class Grabber:
             return
         with closing(source):
             with self._changed:
+                if self._closed:
+                    return
                 self._source = source
                 self._base = self._count
             try:
