@@ -23,7 +23,7 @@ from edgenet import runtime
 from edgenet.bundle import Bundle
 from edgenet.errors import EdgenetError, TargetError, UsageError, unknown
 from edgenet.runner import Runner
-from edgenet.spec import Variant
+from edgenet.spec import COMPILED_FROM, Variant
 
 _SHIPPED = "edgenet.targets"
 _FILE = "target.toml"
@@ -125,9 +125,12 @@ class Target:
     def choose(self, bundle: Bundle) -> Variant:
         """The target's preferred variant among those that the bundle holds and this machine runs.
 
+        One that is compiled for a device is not passed over where that is missing: the device is
+        what the target is for.
+
         Raises:
             TargetError: the bundle holds none of the target's variants.
-            EngineError, MissingPackage: no engine for any of them works here.
+            EngineError, MissingPackage: no engine for any of them works here, or not the device's.
         """
         held = [variant for variant in self.variants if variant in bundle.variants]
         if not held:
@@ -140,6 +143,8 @@ class Target:
             try:
                 runtime.check(variant)
             except EdgenetError as error:
+                if variant in COMPILED_FROM:
+                    raise
                 reasons.append(error)
             else:
                 return variant

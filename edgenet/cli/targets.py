@@ -18,7 +18,7 @@ def command(as_json: bool) -> None:
 
     A target is a folder; --target takes the path of one of your own too.
     """
-    from edgenet import target
+    from edgenet import runtime, target
     from edgenet.report.text import table
 
     found = [target.load(name) for name in target.names()]
@@ -31,6 +31,7 @@ def command(as_json: bool) -> None:
                 "variants": t.variants,
                 "limits": t.limits,
                 "missing": t.missing(),
+                "lacks": runtime.lacking(t.backends[0]),
             }
             for t in found
         ]
@@ -41,7 +42,11 @@ def command(as_json: bool) -> None:
 
 
 def _runs_here(target: Target) -> str:
+    from edgenet import runtime
+
     missing = [name.replace("|", " or ") for name in target.missing()]
-    if not missing:
-        return "yes"
-    return f"needs {', '.join(missing)}: pip install 'edgenet[{target.description.requires.extra}]'"
+    if missing:
+        extra = target.description.requires.extra
+        return f"needs {', '.join(missing)}: pip install 'edgenet[{extra}]'"
+    preferred = target.backends[0]
+    return f"yes, but without {preferred}" if runtime.lacking(preferred) else "yes"

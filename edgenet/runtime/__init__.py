@@ -47,15 +47,22 @@ def check(variant: Variant) -> str:
     return _ENGINES[backend_for(variant).name]()[1]
 
 
+def lacking(name: str) -> str:
+    """Why an engine cannot be used here, in a sentence; empty where it can.
+
+    Args:
+        name: one of ``NAMES``.
+    """
+    try:
+        _ENGINES[name]()
+    except (EngineError, MissingPackage) as error:
+        return str(error)
+    return ""
+
+
 def available() -> dict[str, str]:
     """Each engine's package and version, or the sentence that says why it is missing."""
-    found = {}
-    for name, engine in _ENGINES.items():
-        try:
-            found[name] = engine()[1]
-        except (EngineError, MissingPackage) as error:
-            found[name] = str(error)
-    return found
+    return {name: lacking(name) or engine()[1] for name, engine in _ENGINES.items()}
 
 
 def rounding(session: Session) -> Rounding:

@@ -19,6 +19,9 @@ class InProcess:
         variant: one that it holds.
         threads: that the engine may use.
         backend: the engine; the one for the variant's format by default.
+
+    Attributes:
+        notes: what a person should know of how the bundle runs, a sentence each; after ``prepare``.
     """
 
     def __init__(
@@ -33,6 +36,7 @@ class InProcess:
         self.variant = variant
         self.threads = threads
         self.backend = backend
+        self.notes: tuple[str, ...] = ()
         self._classifier: Classifier | None = None
 
     def prepare(self, workdir: Path) -> Footprint:
