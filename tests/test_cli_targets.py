@@ -5,8 +5,8 @@ import json
 from click.testing import CliRunner
 
 from edgenet import runtime, target
-from edgenet.runtime import edgetpu_device
 from edgenet.cli.main import main
+from edgenet.runtime import edgetpu_device
 
 
 def run(*arguments):

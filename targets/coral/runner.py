@@ -11,7 +11,7 @@ from edgenet.bundle import Bundle
 from edgenet.environment import usable_cores
 from edgenet.errors import EngineError, MissingDevice, TargetError, UsageError, unknown
 from edgenet.runner import Footprint, Frame, Runner
-from edgenet.runtime import EdgeTpu, edgetpu
+from edgenet.runtime import edgetpu
 from edgenet.spec import Variant
 from edgenet.stream.runner import InProcess
 from edgenet.target import Target
@@ -76,7 +76,7 @@ class OnEdgeTpu(InProcess):
     """
 
     def __init__(self, bundle: Bundle, *, threads: int) -> None:
-        super().__init__(bundle, COMPILED, threads=threads, backend=EdgeTpu())
+        super().__init__(bundle, COMPILED, threads=threads, backend=edgetpu.EdgeTpu())
 
     def prepare(self, workdir: Path) -> Footprint:
         """Load the model and send its weights to the device, with a first inference.
