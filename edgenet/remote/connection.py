@@ -172,6 +172,10 @@ class Remote:
                 on_line(line)
             listener.join()
             code = running.wait()
+        except BaseException:
+            # the connection holds the pipes until the command there ends, and the listener hears on
+            self.close()
+            raise
         finally:
             process.end(running)
         self._judge(argv, Completed("", last, code), check=False)
