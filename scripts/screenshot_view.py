@@ -26,13 +26,14 @@ from edgenet.stream import loop
 from edgenet.stream.decide import Decide
 from edgenet.stream.fake import Fake
 from edgenet.stream.grabber import Grabber
+from edgenet.stream.mode import Mode
 from edgenet.stream.runner import InProcess
 from edgenet.stream.statistics import Statistics
 from edgenet.stream.stop import Stop
 
 SEEN_S = 6
 SHOTS = (
-    ("view-phone.webp", {"width": 390, "height": 1060, "scale": 1.5, "dark": True}),
+    ("view-phone.webp", {"width": 390, "height": 1190, "scale": 1.5, "dark": True}),
     ("view-desktop.webp", {"width": 1280, "height": 800, "scale": 1, "dark": False}),
 )
 
@@ -94,7 +95,7 @@ def main() -> None:
         sys.exit(__doc__)
     bundle = Path(sys.argv[1])
     folder = Path(sys.argv[2]) if len(sys.argv) == 3 else Path(__file__).parent.parent / "docs"
-    camera = Grabber(Fake, on_event=print)
+    camera = Grabber(lambda: Fake(Mode(fps=15.0)), on_event=print)
     with stand_in(51.6) as board, served(bundle, camera, board) as url:
         asyncio.run(shoot(url, folder))
 
