@@ -81,6 +81,4 @@ def parse(text: str, *, secret: str, options: tuple[str, ...]) -> Address:
     for name in given:
         if name not in options:
             raise UsageError(f"{whole}: {unknown('option', name, options)}")
-    if split.fragment and not given:
-        raise UsageError(f"{whole}: after # come options, as in #every=5 ({', '.join(options)})")
     return Address(split.scheme, host, port, split.username, split.path, whole, given)
