@@ -89,18 +89,18 @@ def command(
     wanted = limits.parse(settings)
     output.check_folders(csv_file, html_file)
     opened = Bundle.open(bundle)
-    demands = {**_of_target(opened, target), **wanted}
+    usual = _of_target(opened, target)
     options = Options(
         variants=variants,
         max_images=max_images,
         seed=seed,
-        layers=layers or "layer_snr_db" in demands,
+        layers=layers or "layer_snr_db" in {**usual, **wanted},
         workers=workers,
     )
     with StageProgress() as progress:
         dataset = open_dataset(data, progress=progress)
         report = evaluate(opened, dataset, options, progress)
-    report = limits.judge(report, demands)
+    report = limits.judge(report, {**_judgeable(report, usual, wanted), **wanted})
     click.echo(_json(report) if as_json else drift.as_text(report))
     _write(report, csv_file, html_file)
     if record:
@@ -125,6 +125,24 @@ def _of_target(bundle: Bundle, wanted: str | None) -> dict[str, float]:
         return {}
     found = target.load(wanted or name)
     return limits.of_target(found.limits, source=str(found.folder / "target.toml"))
+
+
+def _judgeable(
+    report: DriftReport, usual: dict[str, float], wanted: dict[str, float]
+) -> dict[str, float]:
+    """The target's limits, less those that compare with a reference that the bundle lacks."""
+    from edgenet.drift.limits import LIMITS
+
+    values = {name: [LIMITS[name].value(one) for one in report.results] for name in usual}
+    left = [name for name in usual if name not in wanted and set(values[name]) == {None}]
+    if report.reference is None and left:
+        click.echo(
+            f"warning: the bundle has no fp32 model to compare with; the target's limits"
+            f" {', '.join(left)} are not judged",
+            err=True,
+        )
+        return {name: bound for name, bound in usual.items() if name not in left}
+    return usual
 
 
 def _json(report: DriftReport) -> str:

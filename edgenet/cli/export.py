@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgenet.cli.calibration import calibration_options, refuse_without_pictures
+from edgenet.cli.compiled import complete
 from edgenet.cli.options import TargetName, data_option, dataset_of, typed
 from edgenet.cli.progress import StageProgress
 
@@ -73,12 +74,13 @@ def command(
             command=typed(ctx),
             progress=progress,
         )
+        bundle, said = complete(bundle, target.variants)
     if as_json:
         import msgspec
 
         click.echo(json.dumps(msgspec.to_builtins(bundle.manifest), indent=2))
     else:
-        click.echo(_summary(bundle))
+        click.echo("\n".join(filter(None, (_summary(bundle), said))))
 
 
 def _summary(bundle: Bundle) -> str:

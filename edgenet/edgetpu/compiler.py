@@ -6,15 +6,23 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from edgenet import tflite
+from edgenet.bundle import Bundle, add_model
+from edgenet.edgetpu.compiled import inspect
 from edgenet.edgetpu.log import Log, parse
 from edgenet.errors import ExportError, GraphError
-from edgenet.runtime.edgetpu import is_compiled
+from edgenet.runtime.edgetpu import CUSTOM_OP, is_compiled
+from edgenet.spec import COMPILED_FROM, TensorSpec, Variant
+from edgenet.tflite import Tensor
 
 COMMAND = "edgetpu_compiler"
+VARIANT: Variant = "int8_edgetpu.tflite"
 TIMEOUT_S = 600
 
 
@@ -85,6 +93,63 @@ def compile(content: bytes, name: str, *, timeout_s: float = TIMEOUT_S) -> Compi
     if not mapped:
         raise ExportError(f"{COMMAND} maps no operator of {name}; edgenet check says which rules")
     return Compiled(compiled, log)
+
+
+def add(bundle: Bundle, compiled: Compiled, destination: Path) -> Bundle:
+    """Write a bundle again with the compiled model in it.
+
+    Args:
+        bundle: with the model that was compiled.
+        compiled: from here or from another machine.
+        destination: where to write; the folder of the bundle itself will do.
+
+    Raises:
+        BundleError: the bundle lacks int8.tflite, or the destination cannot be written.
+        ExportError: the compiled model takes or gives something else than the bundle's.
+    """
+    record = bundle.record(COMPILED_FROM[VARIANT])
+    for what, ours, theirs in zip(
+        ("takes", "gives"), (record.inputs, record.outputs), ends(compiled.content), strict=True
+    ):
+        if [_kind(one) for one in ours] != [_kind(one) for one in theirs]:
+            raise ExportError(
+                f"the compiled model {what} {_shown(theirs)}, the bundle's int8.tflite"
+                f" {_shown(ours)}; it was compiled from another model"
+            )
+    return add_model(bundle, VARIANT, compiled.content, destination, versions=compiled.versions)
+
+
+def read(content: bytes, name: str) -> Compiled:
+    """A model that was compiled elsewhere.
+
+    Raises:
+        ExportError: it is not compiled for the Edge TPU.
+        GraphError: it is no .tflite.
+    """
+    model = tflite.read(content, name)
+    if not is_compiled(model):
+        raise ExportError(f"{name} is not compiled for the Edge TPU; run: {COMMAND} -s {name}")
+    parts = [inspect(one) for one in model.subgraphs[0].operators if one.name == CUSTOM_OP]
+    version = next((part.compiler for part in parts if part.compiler), None)
+    return Compiled(content, msgspec.structs.replace(parse(""), version=version))
+
+
+def ends(content: bytes) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """The tensors that a model takes and gives."""
+    graph = tflite.read(content, "the model").subgraphs[0]
+    takes, gives = (tuple(graph.tensors[i] for i in side) for side in (graph.inputs, graph.outputs))
+    return takes, gives
+
+
+def _kind(tensor: Tensor | TensorSpec) -> tuple[object, ...]:
+    return tensor.shape, tensor.dtype, tensor.scale, tensor.zero_point
+
+
+def _shown(tensors: Sequence[Tensor | TensorSpec]) -> str:
+    return ", ".join(
+        f"{t.dtype} {'x'.join(map(str, t.shape))} of scale {t.scale[0] if t.scale else 1:.6g}"
+        for t in tensors
+    )
 
 
 def recipe(model: str) -> str:

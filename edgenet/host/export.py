@@ -23,7 +23,7 @@ from edgenet.host.quantize import Calibrator, ChannelsLast, example_input
 from edgenet.host.to_onnx import to_onnx
 from edgenet.host.to_tflite import to_tflite
 from edgenet.runner import Array
-from edgenet.spec import ModelSpec, TensorSpec, Variant
+from edgenet.spec import EXPORTED, ModelSpec, TensorSpec, Variant
 from edgenet.target import Target
 
 _PACKAGES = ("torch", "torchao", "litert-torch", "onnx", "onnxruntime", "ai-edge-litert", "numpy")
@@ -47,7 +47,8 @@ def export(
 
     Args:
         model: the checkpoint's folder.
-        target: its variants are what the bundle holds.
+        target: its variants are what the bundle holds, but for those that the device's compiler
+            makes of it (``edgenet.edgetpu.compiler``).
         destination: the bundle's folder; it appears whole or not at all.
         calibration: pictures to calibrate with; the checkpoint's own record without them.
         command: what the user typed, for the manifest.
@@ -59,7 +60,8 @@ def export(
     """
     record, network = checkpoints.load_network(model)
     calibrator, ranges = calibrated(record, network, calibration, progress=progress)
-    models = convert(network, calibrator, record.spec, target.variants, progress=progress)
+    variants = [variant for variant in target.variants if variant in EXPORTED]
+    models = convert(network, calibrator, record.spec, variants, progress=progress)
     with tempfile.TemporaryDirectory() as folder:
         pictures, tensors = answers(models, record.spec, Path(folder), progress=progress)
     return bundle.write(

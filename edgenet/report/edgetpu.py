@@ -38,7 +38,7 @@ def text(verdict: Verdict, log: Log | None) -> str:
         *summary(verdict),
     ]
     if log is not None:
-        lines += ["", *_compiler(verdict, log)]
+        lines += ["", *compared(verdict, log)]
     return "\n".join(lines)
 
 
@@ -117,7 +117,8 @@ def _part(part: CompiledPart) -> str:
     )
 
 
-def _compiler(verdict: Verdict, log: Log) -> Sequence[str]:
+def compared(verdict: Verdict, log: Log) -> Sequence[str]:
+    """What the compiler came to, and where the rules differ."""
     name = f"edgetpu_compiler {log.version or ''}".strip()
     if log.faults:
         lines = [f"{name} refuses the model: {log.faults[0]}"]

@@ -17,8 +17,10 @@ from edgenet.stream.runner import InProcess
 from edgenet.target import Target
 
 COMPILED: Variant = "int8_edgetpu.tflite"
-ORIGINAL: Variant = "int8.tflite"
-BACKENDS = {"edgetpu": COMPILED, "cpu": ORIGINAL}
+BACKENDS: dict[str, tuple[Variant, ...]] = {
+    "edgetpu": (COMPILED,),
+    "cpu": ("int8.tflite", "fp32.tflite"),
+}
 
 
 def runner(
@@ -34,7 +36,7 @@ def runner(
     Args:
         target: this one.
         bundle: an opened bundle.
-        variant: the compiled model, or the one that it was made of.
+        variant: the compiled model, or one of those that a CPU runs.
         threads: of what runs on the CPU; every core that this process may use by default.
         backend: ``edgetpu`` or ``cpu``; by default what runs the variant.
 
@@ -47,12 +49,13 @@ def runner(
         raise UsageError(unknown("backend", backend, BACKENDS))
     if variant is not None and variant not in target.variants:
         raise TargetError(f"{target.name} runs {', '.join(target.variants)}, not {variant}")
-    if backend and variant and BACKENDS[backend] != variant:
+    if backend and variant and variant not in BACKENDS[backend]:
         raise UsageError(f"the backend {backend} does not run {variant}; drop one of the two")
     threads = threads or usable_cores()
-    if (variant or BACKENDS[backend or "edgetpu"]) == ORIGINAL:
-        on_cpu = InProcess(bundle, ORIGINAL, threads=threads)
-        on_cpu.notes = (f"{ORIGINAL} runs on the CPU, as asked for; no Edge TPU takes part",)
+    variant = variant or BACKENDS[backend or "edgetpu"][0]
+    if variant != COMPILED:
+        on_cpu = InProcess(bundle, variant, threads=threads)
+        on_cpu.notes = (f"{variant} runs on the CPU, as asked for; no Edge TPU takes part",)
         return on_cpu
     if COMPILED not in bundle.variants:
         raise TargetError(
