@@ -16,6 +16,7 @@ from urllib.request import (
     HTTPBasicAuthHandler,
     HTTPDigestAuthHandler,
     HTTPPasswordMgrWithDefaultRealm,
+    OpenerDirector,
     build_opener,
 )
 
@@ -179,22 +180,30 @@ class Parts:
 
 
 def _open(address: Address) -> HTTPResponse:
-    passwords = HTTPPasswordMgrWithDefaultRealm()
-    if address.user:
-        passwords.add_password(None, address.bare, address.user, address.password)
-    opener = build_opener(HTTPDigestAuthHandler(passwords), HTTPBasicAuthHandler(passwords))
     try:
+        opener = _opener(address)
         return cast("HTTPResponse", opener.open(address.bare, timeout=SILENCE_S))
     except HTTPError as error:
         error.close()
         raise SourceError(f"{address.shown} {_refusal(error.code)}") from error
-    except (OSError, HTTPException, ValueError) as error:
+    except (OSError, HTTPException) as error:
         reason = error.reason if isinstance(error, URLError) else error
         words = getattr(reason, "strerror", None) or reason
         raise SourceError(
             f"{address.shown} cannot be reached ({words}); check that the camera is on and the"
             " address is right"
         ) from error
+    except ValueError as error:
+        # what urllib makes of a way to log in that it does not know
+        raise SourceError(f"{address.shown} {_refusal(401)}") from error
+
+
+def _opener(address: Address) -> OpenerDirector:
+    if not address.user:
+        return build_opener()
+    passwords = HTTPPasswordMgrWithDefaultRealm()
+    passwords.add_password(None, address.bare, address.user, address.password)
+    return build_opener(HTTPDigestAuthHandler(passwords), HTTPBasicAuthHandler(passwords))
 
 
 def _refusal(code: int) -> str:
