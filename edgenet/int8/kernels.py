@@ -152,7 +152,7 @@ def _softmax(layer: g.Softmax, codes: Array) -> Array:
     scale, bits = fixed_point.reciprocal(total)
     shares = fixed_point.high_multiply(scale, exponential)
     found = fixed_point.divide_by_power(shares, bits + 31 - 8) - 128
-    return np.where(differences >= layer.least, np.minimum(found, 127), -128).astype(np.int8)
+    return np.asarray(np.minimum(found, 127), np.int8)
 
 
 def _rescale(layer: g.Rescale, codes: Array) -> Array:

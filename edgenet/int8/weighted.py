@@ -27,7 +27,7 @@ def conv(step: Step) -> tuple[Layer, Value]:
         weight_zero_point=_zero_point(step, kernel),
         bias=_bias(step, count),
         input_zero_point=source.zero_point,
-        out=_out(step, source, kernel, result, float32_product=source.stored == "uint8"),
+        out=_out(step, source, kernel, result, float32=source.stored == "uint8"),
         stride=stride,
         padding=padding,
     )
@@ -55,7 +55,7 @@ def depthwise(step: Step) -> tuple[Layer, Value]:
         weight_zero_point=_zero_point(step, kernel),
         bias=_bias(step, count),
         input_zero_point=source.zero_point,
-        out=_out(step, source, kernel, result, float32_product=source.stored == "uint8"),
+        out=_out(step, source, kernel, result, float32=source.stored == "uint8"),
         stride=stride,
         padding=padding,
         depth_multiplier=multiplier,
@@ -81,8 +81,7 @@ def fully_connected(step: Step) -> tuple[Layer, Value]:
         weight_zero_point=_zero_point(step, kernel),
         bias=_bias(step, count),
         input_zero_point=source.zero_point,
-        # CalculateOpDataFullyConnected multiplies the scales in float32 where there is but one
-        out=_out(step, source, kernel, result, float32_product=len(kernel.scale) == 1),
+        out=_out(step, source, kernel, result),
     )
     return layer, result
 
@@ -155,15 +154,15 @@ def _bias(step: Step, count: int) -> Array:
 
 
 def _out(
-    step: Step, source: Value, kernel: Tensor, result: Value, *, float32_product: bool
+    step: Step, source: Value, kernel: Tensor, result: Value, *, float32: bool = False
 ) -> Output:
     """How sums become codes.
 
-    One factor a channel is computed in double precision; one for all, in the older code that
-    FULLY_CONNECTED and uint8 convolutions use, from a product in float32.
+    Factors are computed in double precision, but for uint8 convolutions, whose older code takes the
+    product of the scales in float32.
     """
     scales = np.array(kernel.scale)
     product = source.scale * scales
-    if float32_product:
+    if float32:
         product = (np.float32(source.scale) * scales.astype(np.float32)).astype(np.float64)
     return step.out(product / result.scale, result, *step.activation(result))

@@ -93,11 +93,13 @@ class Sketch:
         output: int,
         *,
         weight_scale: Sequence[float],
+        weight_zero_point: int = 0,
         **options: Option,
     ) -> int:
         """CONV_2D, DEPTHWISE_CONV_2D or FULLY_CONNECTED; one scale or one a channel."""
         axis = 3 if name == "DEPTHWISE_CONV_2D" else 0
-        inputs = [x, self.constant(weight, scale=weight_scale, axis=axis)]
+        kernel = {"scale": weight_scale, "zero_point": weight_zero_point, "axis": axis}
+        inputs = [x, self.constant(weight, **kernel)]
         if bias is not None:
             scales = [self.tensors[x].scale[0] * s for s in weight_scale]
             inputs.append(self.constant(bias, scale=scales, axis=0))
