@@ -23,7 +23,7 @@ from edgenet.environment import Probe
 from edgenet.profile.sampling import resized
 from edgenet.runner import Frame
 from edgenet.runtime import litert
-from edgenet.spec import VARIANTS, Variant
+from edgenet.spec import EXPORTED, Variant
 from edgenet.stream.classify import Classifier
 
 OVERHEAD = 0.03
@@ -151,7 +151,7 @@ def formats(bundle: Bundle) -> dict[str, Any]:
 
         return run
 
-    runners = {variant: runner(variant) for variant in VARIANTS}
+    runners = {variant: runner(variant) for variant in EXPORTED}
     times = take_turns(list(runners.values()), frames)
     medians = {variant: statistics.median(times[run]) for variant, run in runners.items()}
     ratio = medians["int8.onnx"] / medians["fp32.onnx"]
@@ -270,7 +270,7 @@ def export(folder: Path, alpha: float, side: int, classes: int) -> Path:
     """A bundle of an untrained MobileNetV1: weights do not change its speed."""
     import torch
 
-    from edgenet import bundle
+    from edgenet import bundle, golden
     from edgenet.host import export as exporting
     from edgenet.host.models import build
     from edgenet.host.quantize import Calibrator, example_input
@@ -284,8 +284,8 @@ def export(folder: Path, alpha: float, side: int, classes: int) -> Path:
     network = build(spec).eval()
     calibrator = Calibrator(network, spec)
     calibrator.observe([torch.rand_like(example_input(spec)) for _ in range(4)])
-    models = exporting.convert(network, calibrator, spec, VARIANTS)
-    golden, tensors = exporting.answers(models, spec, folder)
+    models = exporting.convert(network, calibrator, spec, EXPORTED)
+    pictures, tensors = golden.answers(models, spec, folder)
     written = bundle.write(
         folder / name,
         name=name,
@@ -293,7 +293,7 @@ def export(folder: Path, alpha: float, side: int, classes: int) -> Path:
         spec=spec,
         models=models,
         tensors=tensors,
-        golden=golden,
+        golden=pictures,
         calibration=None,
         drift=None,
         versions={},

@@ -14,13 +14,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgenet import bundle, image, runtime
+from edgenet import bundle, golden, image, runtime
 from edgenet.bundle import Calibration, Golden
-from edgenet.host import golden
 from edgenet.host.quantize import Calibrator, ChannelsLast, example_input
 from edgenet.host.to_onnx import to_onnx
 from edgenet.host.to_tflite import to_tflite
-from edgenet.spec import VARIANTS, ModelSpec, Preprocess
+from edgenet.spec import EXPORTED, ModelSpec, Preprocess
 
 DESTINATION = Path(__file__).parent.parent / "tests" / "golden" / "tiny"
 LABELS = ("colour card", "ramps", "stripes", "bright corner", "discs", "plasma")
@@ -77,7 +76,7 @@ def main() -> None:
         "int8.onnx": to_onnx(int8_graph, example, int8=True),
     }
     tensors, outputs = {}, {}
-    for variant in VARIANTS:
+    for variant in EXPORTED:
         path = DESTINATION.with_name(f"{variant}.tmp")
         path.write_bytes(models[variant])
         session = runtime.backend_for(variant).open(path)

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import importlib.metadata
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from torch import Tensor, nn
 
-from edgenet import __version__, bundle, image, runtime
+from edgenet import __version__, bundle, golden
 from edgenet.architecture import format_name
-from edgenet.bundle import Bundle, Golden
+from edgenet.bundle import Bundle
 from edgenet.dataset import Progress, silent
 from edgenet.errors import ExportError
 from edgenet.host import checkpoint as checkpoints
-from edgenet.host import golden, tflite_metadata
+from edgenet.host import tflite_metadata
 from edgenet.host.calibration import Choice, calibrate
 from edgenet.host.checkpoint import CalibrationRecord, Checkpoint
 from edgenet.host.quantize import Calibrator, ChannelsLast, example_input
 from edgenet.host.to_onnx import to_onnx
 from edgenet.host.to_tflite import to_tflite
-from edgenet.runner import Array
-from edgenet.spec import EXPORTED, ModelSpec, TensorSpec, Variant
+from edgenet.spec import EXPORTED, ModelSpec, Variant
 from edgenet.target import Target
 
 _PACKAGES = ("torch", "torchao", "litert-torch", "onnx", "onnxruntime", "ai-edge-litert", "numpy")
@@ -63,7 +61,7 @@ def export(
     variants = [variant for variant in target.variants if variant in EXPORTED]
     models = convert(network, calibrator, record.spec, variants, progress=progress)
     with tempfile.TemporaryDirectory() as folder:
-        pictures, tensors = answers(models, record.spec, Path(folder), progress=progress)
+        pictures, tensors = golden.answers(models, record.spec, Path(folder), progress=progress)
     return bundle.write(
         destination,
         name=model_name(record.spec),
@@ -140,35 +138,6 @@ def _translate(graph: nn.Module, variant: Variant, spec: ModelSpec, example: Ten
         name=model_name(spec),
         description=f"{model_name(spec)} {variant}, exported by edgenet {__version__}",
     )
-
-
-Tensors = Mapping[Variant, tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]]
-
-
-def answers(
-    models: Mapping[Variant, bytes],
-    spec: ModelSpec,
-    folder: Path,
-    *,
-    progress: Progress = silent,
-) -> tuple[Golden, Tensors]:
-    """Each model's answers to the golden frames, from the engine that the devices run."""
-    frames = golden.draw(spec.preprocess.height, spec.preprocess.width)
-    inputs = np.stack([image.fit(frame, spec.preprocess) for frame in frames])
-    outputs: dict[Variant, Array] = {}
-    tensors = {}
-    for done, (variant, content) in enumerate(models.items(), start=1):
-        path = folder / variant
-        path.write_bytes(content)
-        session = runtime.backend_for(variant).open(path)
-        tensors[variant] = session.inputs, session.outputs
-        rows = [
-            session.run([image.as_tensor(pixels, spec.preprocess, session.inputs[0])])
-            for pixels in inputs
-        ]
-        outputs[variant] = np.concatenate([row[0] for row in rows])
-        progress("answering the golden frames", done, len(models))
-    return Golden(frames=frames, inputs=inputs, outputs=outputs), tensors
 
 
 def versions() -> dict[str, str]:

@@ -11,15 +11,14 @@ import numpy as np
 import pytest
 import torch
 
+from edgenet import golden, verify
 from edgenet import target as targets
-from edgenet import verify
 from edgenet.bundle import Bundle
 from edgenet.cli.main import main
 from edgenet.dataset import open_dataset
 from edgenet.errors import ExportError
 from edgenet.host import checkpoint as checkpoints
 from edgenet.host import export as exporter
-from edgenet.host import golden
 from edgenet.host.calibration import Choice
 from edgenet.host.checkpoint import Checkpoint
 from edgenet.host.models import build

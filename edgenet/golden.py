@@ -7,10 +7,17 @@ stripes (the resize filter), a bright corner (orientation).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edgenet import image, runtime
+from edgenet.bundle import Golden
+from edgenet.dataset import Progress, silent
+from edgenet.runner import Array
+from edgenet.spec import ModelSpec, TensorSpec, Variant
 
 Pixels = NDArray[np.uint8]
 
@@ -76,3 +83,32 @@ def _discs(y: Grid, x: Grid) -> Grid:
 def _plasma(y: Grid, x: Grid) -> Grid:
     waves = [np.sin(17 * x + 5 * y), np.sin(11 * y - 7 * x * y), np.sin(23 * (x - 0.5) * (y - 0.4))]
     return np.stack(waves, axis=-1) * 0.5 + 0.5
+
+
+Tensors = Mapping[Variant, tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]]
+
+
+def answers(
+    models: Mapping[Variant, bytes],
+    spec: ModelSpec,
+    folder: Path,
+    *,
+    progress: Progress = silent,
+) -> tuple[Golden, Tensors]:
+    """Each model's answers to the golden frames, from the engine that the devices run."""
+    frames = draw(spec.preprocess.height, spec.preprocess.width)
+    inputs = np.stack([image.fit(frame, spec.preprocess) for frame in frames])
+    outputs: dict[Variant, Array] = {}
+    tensors = {}
+    for done, (variant, content) in enumerate(models.items(), start=1):
+        path = folder / variant
+        path.write_bytes(content)
+        session = runtime.backend_for(variant).open(path)
+        tensors[variant] = session.inputs, session.outputs
+        rows = [
+            session.run([image.as_tensor(pixels, spec.preprocess, session.inputs[0])])
+            for pixels in inputs
+        ]
+        outputs[variant] = np.concatenate([row[0] for row in rows])
+        progress("answering the golden frames", done, len(models))
+    return Golden(frames=frames, inputs=inputs, outputs=outputs), tensors
