@@ -45,6 +45,7 @@ def test_the_demo_shows_exactly_the_commands_that_it_runs(
     assert not {shlex.join(["edgenet", *words]) for words in ran} & {s.strip() for s in following}
 
 
+@pytest.mark.torch
 def test_a_step_that_fails_ends_the_demo_with_its_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
