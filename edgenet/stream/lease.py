@@ -14,10 +14,15 @@ class Lease:
 
     Args:
         release: frees the resource; called once.
+        wake: ends a use that waits, where that can be done from another thread; called once, when
+            the lease is closed already and the resource is still there or just gone.
     """
 
-    def __init__(self, release: Callable[[], None]) -> None:
+    def __init__(
+        self, release: Callable[[], None], wake: Callable[[], None] = lambda: None
+    ) -> None:
         self._release = release
+        self._wake = wake
         self._in_use = threading.Lock()
         self._closed = threading.Event()
         self._released = False
@@ -38,7 +43,9 @@ class Lease:
 
     def close(self) -> None:
         """Free the resource now, or when its use ends; never waits, any thread may call it."""
-        self._closed.set()
+        if not self._closed.is_set():
+            self._closed.set()
+            self._wake()
         self._let_go()
 
     def _let_go(self) -> None:

@@ -61,7 +61,7 @@ class Mjpeg:
             raise
         # a second handle on the connection: shut down from any thread, it ends a read at once
         self._plug = socket.socket(fileno=os.dup(self._response.fileno()))
-        self._lease = Lease(self._hang_up)
+        self._lease = Lease(self._hang_up, wake=self._pull_plug)
 
     def __iter__(self) -> Iterator[Frame]:
         """Pictures as they come; those that cannot be decoded are left out.
@@ -88,9 +88,11 @@ class Mjpeg:
 
     def close(self) -> None:
         """Hang up; a read that is under way returns at once."""
+        self._lease.close()
+
+    def _pull_plug(self) -> None:
         with contextlib.suppress(OSError):
             self._plug.shutdown(socket.SHUT_RDWR)
-        self._lease.close()
 
     def _hang_up(self) -> None:
         self._response.close()
@@ -181,21 +183,19 @@ class Parts:
 
 def _open(address: Address) -> HTTPResponse:
     try:
-        opener = _opener(address)
-        return cast("HTTPResponse", opener.open(address.bare, timeout=SILENCE_S))
+        return cast("HTTPResponse", _opener(address).open(address.bare, timeout=SILENCE_S))
     except HTTPError as error:
         error.close()
-        raise SourceError(f"{address.shown} {_refusal(error.code)}") from error
+        problem = _refusal(error.code)
     except (OSError, HTTPException) as error:
         reason = error.reason if isinstance(error, URLError) else error
         words = getattr(reason, "strerror", None) or reason
-        raise SourceError(
-            f"{address.shown} cannot be reached ({words}); check that the camera is on and the"
-            " address is right"
-        ) from error
-    except ValueError as error:
+        problem = f"cannot be reached ({words}); check that the camera is on and the address right"
+    except ValueError:
         # what urllib makes of a way to log in that it does not know
-        raise SourceError(f"{address.shown} {_refusal(401)}") from error
+        problem = _refusal(401)
+    # raised here, since urllib's own errors hold connections open, and the password
+    raise SourceError(f"{address.shown} {problem}")
 
 
 def _opener(address: Address) -> OpenerDirector:

@@ -155,5 +155,5 @@ def _refuse_unreachable(address: Address) -> None:
     except OSError as error:
         raise SourceError(
             f"{address.shown} cannot be reached ({error.strerror or error}); check that the camera"
-            " is on and the address is right"
+            " is on and the address right"
         ) from error

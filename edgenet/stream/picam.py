@@ -57,7 +57,7 @@ class Picam:
             raise SourceError(
                 f"{self.name}: cannot be opened ({error}); another program may be using it"
             ) from error
-        self._lease = Lease(self._camera.close)
+        self._lease = Lease(self._camera.close, wake=self._camera.cancel_all_and_flush)
         try:
             self._start()
         except RuntimeError as error:
@@ -81,8 +81,6 @@ class Picam:
 
     def close(self) -> None:
         """Stop the camera, at the latest when the request that is under way is called off."""
-        if not self._lease.closed:
-            self._camera.cancel_all_and_flush()
         self._lease.close()
 
     def _start(self) -> None:
