@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import socket
+import urllib.request
+
+import pytest
+
+from edgenet.errors import SinkError
+from edgenet.stream.sinks.metrics import MetricsServer, registry
+from edgenet.stream.statistics import Statistics
+
+prometheus_client = pytest.importorskip(
+    "prometheus_client", reason="prometheus-client is not installed"
+)
+from prometheus_client.parser import text_string_to_metric_families  # noqa: E402
+
+
+@pytest.fixture
+def statistics(make):
+    found = Statistics()
+    for label in ("cat", "cat", "unknown"):
+        found.observe(make(label), publish_ms=0.5)
+    return found
+
+
+def samples(statistics):
+    text = prometheus_client.generate_latest(registry(statistics)).decode()
+    return {
+        (sample.name, *sorted(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_counts_latency_and_stages_are_told_in_seconds(statistics):
+    found = samples(statistics)
+    assert found["edgenet_frames_total",] == 3
+    assert found["edgenet_frames_dropped_total",] == 3
+    assert found["edgenet_results_total", "cat"] == 2
+    assert found["edgenet_results_total", "unknown"] == 1
+    assert found["edgenet_latency_seconds_count",] == 3
+    assert found["edgenet_latency_seconds_sum",] == pytest.approx(3 * 0.009875)
+    assert found["edgenet_latency_seconds", "0.99"] == pytest.approx(0.009875)
+    assert found["edgenet_stage_seconds_sum", "invoke"] == pytest.approx(0.024)
+    assert found["edgenet_stage_seconds_sum", "publish"] == pytest.approx(0.0015)
+    assert found["edgenet_stage_seconds_count", "capture"] == 3
+    assert found["edgenet_last_result_time_seconds",] == 1700000000.25
+    assert found["edgenet_frames_per_second",] > 0
+
+
+def test_the_newest_results_probabilities_are_told(statistics, make):
+    assert ("edgenet_probability", "cat") not in samples(statistics)
+    statistics.observe(make("cat", probability=0.75), publish_ms=0.1)
+    assert samples(statistics)["edgenet_probability", "cat"] == 0.75
+
+
+def test_before_the_first_result_there_are_counters_alone():
+    found = samples(Statistics())
+    assert found["edgenet_frames_total",] == 0
+    assert ("edgenet_latency_seconds_count",) not in found
+
+
+def test_they_are_served_until_the_end(statistics):
+    server = MetricsServer(statistics, host="127.0.0.1", port=0)
+    url = f"http://127.0.0.1:{server.port}/metrics"
+    with urllib.request.urlopen(url) as answer:
+        assert b"edgenet_frames_total 3.0" in answer.read()
+    server.close()
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(url)
+
+
+def test_a_port_in_use_is_one_sentence(statistics):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(SinkError, match=rf"127\.0\.0\.1:{port}: Address already in use"):
+            MetricsServer(statistics, host="127.0.0.1", port=port)
