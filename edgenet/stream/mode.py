@@ -60,4 +60,4 @@ class Mode:
     def __str__(self) -> str:
         """As it is typed, ``640x480@30``."""
         size = f"{self.size[0]}x{self.size[1]}" if self.size else ""
-        return size + (f"@{self.fps:g}" if self.fps else "")
+        return size + (f"@{self.fps:.4g}" if self.fps else "")

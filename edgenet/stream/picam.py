@@ -162,7 +162,8 @@ def _whole_field_of_view(modes: list[dict[str, Any]], fps: float) -> dict[str, A
     def seen(mode: dict[str, Any]) -> int:
         return int(mode["crop_limits"][2] * mode["crop_limits"][3])
 
-    fast = [mode for mode in modes if mode["fps"] >= 0.99 * fps]
+    # of a camera that is no raw sensor, such as one on USB, only the formats are known
+    fast = [mode for mode in modes if mode.get("fps", 0.0) >= 0.99 * fps]
     if not fast:
         return {}
     widest = max(map(seen, fast))
