@@ -131,6 +131,28 @@ def test_pictures_are_made_no_faster_than_eyes_need_and_in_a_share_of_one_core(m
     assert took == pytest.approx(max(1 / FASTEST_HZ, took_s / LARGEST_SHARE), rel=0.1)
 
 
+def test_viewers_share_a_picture_although_newer_frames_came_meanwhile(monkeypatch):
+    monkeypatch.setattr(pictures, "FASTEST_HZ", 0.01)
+    encoded = []
+
+    async def look() -> None:
+        with ThreadPoolExecutor(1) as executor:
+            newest = Newest(asyncio.get_running_loop())
+
+            def encode(rgb: np.ndarray) -> bytes:
+                encoded.append(int(rgb[0, 0, 0]))
+                newest.leave(RESULT, frame(len(encoded) + 1))
+                return bytes(rgb[0, 0, :1])
+
+            made = Pictures(newest, encode, executor)
+            newest.leave(RESULT, frame(1))
+            shown = await asyncio.gather(*(made.after(0, 1) for _ in range(5)))
+            assert [one.jpeg for one in shown] == [b"\1"] * 5
+
+    asyncio.run(look())
+    assert encoded == [1]
+
+
 def test_a_viewer_who_comes_late_gets_the_newest_frame_not_the_last_one_made():
     async def look() -> None:
         with ThreadPoolExecutor(1) as executor:
