@@ -93,22 +93,32 @@ def answers(
     spec: ModelSpec,
     folder: Path,
     *,
+    tensors: Tensors | None = None,
     progress: Progress = silent,
 ) -> tuple[Golden, Tensors]:
-    """Each model's answers to the golden frames, from the engine that the devices run."""
+    """Each model's answers to the golden frames, from the engine that the devices run.
+
+    Args:
+        models: contents by variant.
+        spec: of all of them.
+        folder: where the files are written for the engines.
+        tensors: inputs and outputs; the engines' word by default, which lacks ONNX's scales.
+        progress: told of each model.
+
+    Raises:
+        EngineError, MissingPackage: a model cannot be run here.
+    """
     frames = draw(spec.preprocess.height, spec.preprocess.width)
     inputs = np.stack([image.fit(frame, spec.preprocess) for frame in frames])
     outputs: dict[Variant, Array] = {}
-    tensors = {}
+    found: dict[Variant, tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]] = {}
     for done, (variant, content) in enumerate(models.items(), start=1):
         path = folder / variant
         path.write_bytes(content)
         session = runtime.backend_for(variant).open(path)
-        tensors[variant] = session.inputs, session.outputs
-        rows = [
-            session.run([image.as_tensor(pixels, spec.preprocess, session.inputs[0])])
-            for pixels in inputs
-        ]
+        found[variant] = tensors[variant] if tensors else (session.inputs, session.outputs)
+        takes = found[variant][0][0]
+        rows = [session.run([image.as_tensor(pixels, spec.preprocess, takes)]) for pixels in inputs]
         outputs[variant] = np.concatenate([row[0] for row in rows])
         progress("answering the golden frames", done, len(models))
-    return Golden(frames=frames, inputs=inputs, outputs=outputs), tensors
+    return Golden(frames=frames, inputs=inputs, outputs=outputs), found
