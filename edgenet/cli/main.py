@@ -17,6 +17,7 @@ COMMANDS = {
     "train": "Train a MobileNet on labelled images.",
     "quantize": "Quantize a checkpoint to int8.",
     "export": "Write a bundle for a target.",
+    "bundle": "Make a bundle of a model that edgenet did not train.",
     "evaluate": "Measure accuracy and the drift of quantization.",
     "check": "Tell what of a model the Edge TPU runs.",
     "verify": "Prove that this machine computes what the host computed.",
