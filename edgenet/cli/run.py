@@ -101,7 +101,7 @@ def _run(bundle: Bundle, source: str, given: dict[str, Any], stop: Stop) -> None
         show.say(event)
 
     target = _target(bundle, given["target"])
-    variant = _variant(bundle, target, given["variant"])
+    chosen = _chosen(bundle, given)
     decide = Decide(
         bundle.labels,
         top_k=given["top_k"],
@@ -112,7 +112,10 @@ def _run(bundle: Bundle, source: str, given: dict[str, Any], stop: Stop) -> None
         frames = opened.enter_context(
             closing(open_frames(source, on_error=skip, on_event=tell, give_up_s=given["give_up"]))
         )
-        runner = opened.enter_context(_prepared(target, bundle, variant, given["num_threads"]))
+        runner = opened.enter_context(_prepared(target, bundle, chosen))
+        for note in getattr(runner, "notes", ()):
+            show.say(note)
+        model = getattr(runner, "variant", bundle.manifest.name)
         setting = _setting(bundle, statistics, show, given["threshold"])
         sinks = _sinks(texts, setting, given, opened)
         if shown:
@@ -122,10 +125,10 @@ def _run(bundle: Bundle, source: str, given: dict[str, Any], stop: Stop) -> None
     found = statistics.snapshot()
     if not found.frames and stop.signal is None:
         if live:
-            raise SourceError(f"no frame came from {source} in {given['duration']:g} s")
+            raise SourceError("no frame came before the loop was to end")
         raise DataError(f"no picture could be classified; skipped {skipped}")
     if found.frames and shown:
-        show.say(rows.summary(found, variant, live=live, skipped=skipped))
+        show.say(rows.summary(found, model, live=live, skipped=skipped))
 
 
 def _target(bundle: Bundle, wanted: str | None) -> Target:
@@ -140,21 +143,19 @@ def _target(bundle: Bundle, wanted: str | None) -> Target:
     return target.load(wanted or name)
 
 
-def _variant(bundle: Bundle, target: Target, wanted: str | None) -> str:
-    if wanted is not None and wanted not in bundle.variants:
-        raise UsageError(f"{bundle.root}: {unknown('variant', wanted, bundle.variants)}")
-    return wanted or target.choose(bundle)
+def _chosen(bundle: Bundle, given: dict[str, Any]) -> dict[str, Any]:
+    """What was said of the model; the target's runner decides the rest."""
+    variant = given["variant"]
+    if variant is not None and variant not in bundle.variants:
+        raise UsageError(f"{bundle.root}: {unknown('variant', variant, bundle.variants)}")
+    chosen = {"variant": variant, "threads": given["num_threads"], "backend": given["backend"]}
+    return {name: value for name, value in chosen.items() if value is not None}
 
 
 @contextmanager
-def _prepared(
-    target: Target, bundle: Bundle, variant: str, threads: int | None
-) -> Iterator[Runner]:
-    options: dict[str, Any] = {"variant": variant}
-    if threads is not None:
-        options["threads"] = threads
+def _prepared(target: Target, bundle: Bundle, chosen: dict[str, Any]) -> Iterator[Runner]:
     with (
-        closing(target.runner(bundle, **options)) as runner,
+        closing(target.runner(bundle, **chosen)) as runner,
         tempfile.TemporaryDirectory() as workdir,
     ):
         runner.prepare(Path(workdir))

@@ -39,7 +39,10 @@ class HostPort(click.ParamType[tuple[str, int]]):
 
 MODEL = options(
     click.option(
-        "--variant", type=VariantName(VARIANTS), help="Model to run.  [default: the target's]"
+        "--variant",
+        type=VariantName(VARIANTS),
+        metavar="NAME",
+        help="Model to run.  [default: the target's]",
     ),
     click.option(
         "--num-threads",
@@ -47,6 +50,11 @@ MODEL = options(
         help="Threads of the engine.  [default: the target's]",
     ),
     click.option("--target", type=TargetName(), help="Target to run as.  [default: the bundle's]"),
+    click.option(
+        "--backend",
+        metavar="NAME",
+        help="Engine, where the target has several.  [default: its own]",
+    ),
 )
 ANSWER = options(
     click.option(
@@ -130,7 +138,7 @@ END = options(
     GIVE_UP,
 )
 SECTIONS = {
-    "Model": ("source", "variant", "num_threads", "target"),
+    "Model": ("source", "variant", "num_threads", "target", "backend"),
     "Answer": ("top_k", "threshold", "smooth"),
     "Results": ("as_json", "sinks", "actions", "on_interval", "metrics"),
     "View": ("view", "view_host", "view_port", "view_token"),
