@@ -13,16 +13,16 @@ from typing import Literal
 
 import msgspec
 
-from edgenet import image
+from edgenet import image, runtime
 from edgenet.bundle import Bundle
-from edgenet.errors import EdgenetError, MissingPackage
+from edgenet.errors import EdgenetError, EngineError, MissingPackage
 from edgenet.profile import memory
 from edgenet.profile.record import Measurement, Memory, Operator, Settings
 from edgenet.profile.sampling import resized, sample
 from edgenet.profile.sustained import Timeline, sustain
 from edgenet.runner import Frame
-from edgenet.runtime import litert, litert_profiler, onnx, onnx_profiler
-from edgenet.spec import Variant
+from edgenet.runtime import edgetpu, litert_profiler, onnx_profiler
+from edgenet.spec import COMPILED_FROM, Variant
 from edgenet.stream.classify import Classifier
 
 Task = Literal["latency", "operators", "sustained"]
@@ -78,12 +78,14 @@ def _latency(request: Request) -> Answer:
     bundle = Bundle.open(Path(request.bundle), verify=False)
     frames = _frames(bundle, request.settings)
     image.fit(frames[0].rgb, bundle.spec.preprocess)  # loads the image library
-    engine = onnx.engine if request.variant.endswith(".onnx") else litert.engine
+    if request.variant in COMPILED_FROM:
+        # a device is tried in another process first, which is no part of loading the model
+        edgetpu.attempt(edgetpu.find(), bundle.model(request.variant))
 
     memory.reset_peak()
     before = memory.resident()
     start = time.perf_counter()
-    _, version = engine()
+    _, version = runtime.engine(request.variant)
     imported = time.perf_counter()
     classifier = Classifier.open(bundle, request.variant, threads=request.threads)
     opened = time.perf_counter()
@@ -132,6 +134,8 @@ def _memory(before: int | None, loaded: int | None, peak: int | None) -> Memory 
 
 
 def _operators(request: Request) -> tuple[Operator, ...]:
+    if request.variant in COMPILED_FROM:
+        raise EngineError("the Edge TPU runs what is compiled as one operator; none is timed apart")
     profiler = onnx_profiler if request.variant.endswith(".onnx") else litert_profiler
     settings = request.settings
     found = profiler.operator_times(

@@ -112,6 +112,11 @@ def paragraph(text: str) -> str:
     return f"<p>{escape(text)}</p>"
 
 
+def note(text: str) -> str:
+    """A sentence that the numbers beside it must not be read without."""
+    return f'<p class="note">{escape(text)}</p>'
+
+
 def facts(pairs: Iterable[tuple[str, object]]) -> str:
     """A list of names with values; a None value shows as 'not known'."""
     items = "".join(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from edgenet.profile.profiles import HostProfile, Profiles
 from edgenet.profile.recommend import recommend, recommended
-from edgenet.profile.record import STAGES, Run, run_title
+from edgenet.profile.record import STAGES, Profile, Run, run_title
 from edgenet.report import html, plot, profile_csv, profile_page, profile_text
 from edgenet.report.html import Markup, Section, badge, escape
 from edgenet.report.profile_text import governor, place, temperature, throttling, watched
@@ -22,7 +22,7 @@ def text(found: Profiles) -> str:
     parts = [_machines_text(found)]
     if found.measured:
         rows = _rows(found, lambda run: _cell(run, " THROTTLED"))
-        names = [host for host, _ in found.measured]
+        names = [_head(host, profile) for host, profile in found.measured]
         parts.append(f"{_CAPTION}\n{table(('variant', 'threads', *names), rows)}")
     for host, profile in found.measured:
         parts.append(f"=== {host} ===\n{profile_text.text(profile).rstrip()}")
@@ -69,9 +69,14 @@ def _side_by_side(found: Profiles) -> str:
         [_machine(one) for one in found.hosts],
         texts=6,
     )
+    machines += "".join(
+        html.note(f"{one.host} was not measured: {one.error}")
+        for one in found.hosts
+        if one.profile is None
+    )
     if not found.measured:
         return machines
-    names = [host for host, _ in found.measured]
+    names = [_head(host, profile) for host, profile in found.measured]
     rows = _rows(found, _badged)
     caption = f"{_CAPTION[:1].upper()}{_CAPTION[1:]}."
     compared = html.table(("variant", "threads", *names), rows, caption=caption)
@@ -80,7 +85,7 @@ def _side_by_side(found: Profiles) -> str:
 
 def _machine(one: HostProfile) -> tuple[object, ...]:
     if one.profile is None:
-        return one.host, badge("not measured", "bad"), one.error, None, None, None
+        return one.host, badge("not measured", "bad"), None, None, None, None
     profile, runs = one.profile, watched(one.profile)
     slowed = throttling(runs)
     kind = "bad" if any(run.throttled for run in runs) else "ok"
@@ -92,6 +97,10 @@ def _machine(one: HostProfile) -> tuple[object, ...]:
     shown = "not known" if slowed is None else badge(slowed, kind)
     best = profile_page.recommendation(profile)
     return one.host, board, shown, governor(runs), temperature(runs), best
+
+
+def _head(host: str, profile: Profile) -> str:
+    return f"{host} (EMULATED)" if profile.machine.emulator else host
 
 
 def _rows(found: Profiles, cell: Callable[[Run | None], object]) -> list[tuple[object, ...]]:
@@ -119,7 +128,10 @@ def _badged(run: Run | None) -> Markup | None:
 def _bars(found: Profiles) -> str:
     """From picture to answer with what is recommended for each machine."""
     rows = [
-        (_bar_title(host, run), [(_COLOURS[s], run.stats[s].p50_ms, s) for s in STAGES[:3]])
+        (
+            _bar_title(_head(host, profile), run),
+            [(_COLOURS[s], run.stats[s].p50_ms, s) for s in STAGES[:3]],
+        )
         for host, profile in found.measured
         if (run := recommended(profile)) is not None
     ]

@@ -9,10 +9,11 @@ from edgenet.profile.record import Profile, run_title
 from edgenet.profile.statistics import Stats
 from edgenet.profile.sustained import Sustained
 from edgenet.report import html, profile_timeline
-from edgenet.report.html import Section, badge
+from edgenet.report.html import Markup, Section, badge, escape
 from edgenet.report.text import table
 from edgenet.report.units import between, ms
 
+_EPISODES = 6
 _HEADS = ("runs", "min", "p50", "p90", "p95", "p99", "max", "mean")
 
 
@@ -40,23 +41,25 @@ def sections(profile: Profile, colour: int) -> list[Section]:
     found = profile.sustained
     if found is None:
         return []
-    slowed = None
+    slowed, mark = None, ""
     if found.throttled is not None:
         words = f"throttled: {', '.join(found.throttled)}" if found.throttled else "not throttled"
         slowed = badge(words, "bad" if found.throttled else "ok")
+        mark = f" {badge('throttled', 'bad')}" if found.throttled else ""
+    line = found.timeline
     body = (
         html.facts(
             [
                 ("model", _title(found)),
-                ("burst p50", f"{ms(found.timeline.burst.p50_ms)} ms"),
-                ("sustained p50", f"{ms(found.timeline.sustained.p50_ms)} ms"),
-                ("sustained over burst", f"{found.timeline.slowdown:.2f} times"),
+                ("burst p50", Markup(f"{ms(line.burst.p50_ms)} ms{mark}")),
+                ("sustained p50", Markup(f"{ms(line.sustained.p50_ms)} ms{mark}")),
+                ("sustained over burst", Markup(f"{line.slowdown:.2f} times{mark}")),
                 ("throttling", slowed),
             ]
         )
         + html.table(
             ("invoke", *_HEADS),
-            [(name, *_cells(stats)) for name, stats in _parts(found)],
+            [(Markup(escape(name) + mark), *_cells(stats)) for name, stats in _parts(found)],
             caption="Inference (invoke alone), milliseconds.",
         )
         + profile_timeline.figure(found, colour)
@@ -81,8 +84,12 @@ def facts(found: Sustained) -> Iterator[str]:
     watts = [state.watts for state in found.states if state.watts is not None]
     if watts:
         yield f"power {min(watts):.1f} to {max(watts):.1f} W, of the rails that the board measures"
-    for one in episodes(found.states):
+    slowed = episodes(found.states)
+    for one in slowed[:_EPISODES]:
         yield f"slowed down {_when(one)}: {', '.join(one.reasons)}"
+    if len(slowed) > _EPISODES:
+        whole = sum(one.to_s - one.from_s for one in slowed)
+        yield f"slowed down {len(slowed)} times in all, for {whole:.0f} s together"
     if found.throttled is None:
         yield "whether the board was slowed down is not known: it does not tell"
 
@@ -105,6 +112,7 @@ def _cells(stats: Stats) -> tuple[object, ...]:
 
 
 def _when(one: Episode) -> str:
-    if one.from_s <= 0 and one.to_s <= 0:
+    if one.to_s <= 0:
         return "before the first sample"
-    return f"from {max(0.0, one.from_s):.0f} s to {one.to_s:.0f} s"
+    begin, end = f"{max(0.0, one.from_s):.0f}", f"{one.to_s:.0f}"
+    return f"at {end} s" if begin == end else f"from {begin} s to {end} s"

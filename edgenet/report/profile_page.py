@@ -112,7 +112,7 @@ def _why(profile: Profile) -> str:
 
 
 def _notes(profile: Profile) -> str:
-    return "".join(f'<p class="note">{escape(note)}</p>' for note in notes(profile))
+    return "".join(map(html.note, notes(profile)))
 
 
 def _distribution(profile: Profile, threads: int) -> str:

@@ -62,9 +62,11 @@ def clock(runs: Sequence[Run | Sustained]) -> str | None:
     states = [state for run in runs for state in run.states]
     asked = [mhz for state in states for mhz in state.mhz]
     measured = [state.arm_mhz for state in states if state.arm_mhz is not None]
-    parts = [f"{between(asked)} MHz"] if asked else []
-    parts += [f"{between(measured)} MHz by the firmware"] if measured else []
-    return ", ".join(parts) or None
+    if not measured:
+        return f"{between(asked)} MHz" if asked else None
+    found = f"{between(measured)} MHz measured"
+    differ = asked and between(asked) != between(measured)
+    return f"{found}, {between(asked)} MHz asked for" if differ else found
 
 
 def temperature(runs: Sequence[Run | Sustained]) -> str | None:

@@ -17,10 +17,12 @@ from edgenet.report.plot import Points
 from edgenet.report.units import ms
 
 WIDTH = 720
-_LEFT, _RIGHT, _TITLE, _GAP, _BOTTOM = 44, 8, 22, 14, 34
+_LEFT, _RIGHT, _TITLE, _GAP, _BOTTOM = 44, 16, 22, 14, 34
 _TALL, _LOW = 170, 80
 _GREY = 6
-_WORD = 54
+_WORD = 58
+_HEADROOM = 1.15
+_THIN = 2.0
 _LEGEND_TAIL = "; shaded: throttled"
 
 
@@ -135,7 +137,7 @@ def _panel(panel: Panel, area: tuple[int, int], across: Callable[[float], float]
     values = [y for _, points in panel.lines for _, y in points]
     values += [value for value, _ in panel.marks]
     low = min(values) - 1 if panel.low is None else panel.low
-    high = max(values) * 1.06 if panel.low is not None else max(values) + 1
+    high = max(values) * _HEADROOM if panel.low is not None else max(values) + 1
     up = _scale((low, high), area[1], area[0])
     parts = [_text(0, area[0] - 9, panel.title, "strong")]
     for value in plot.ticks(low, high, 4 if panel.height > _LOW else 3):
@@ -144,17 +146,19 @@ def _panel(panel: Panel, area: tuple[int, int], across: Callable[[float], float]
         parts.append(_text(_LEFT - 6, y + 4, f"{value:g}", anchor="end"))
     for colour, points in panel.lines:
         moves = "L".join(f"{across(x):.1f} {up(y):.1f}" for x, y in plot.thin(points))
-        parts.append(f'<path class="line s{colour}" d="M{moves}"/>')
-    for number, (value, words) in enumerate(panel.marks):
-        y, left = up(value), number == 0
-        parts.append(f'<path class="mark" d="M{_LEFT} {y:.1f}H{WIDTH - _RIGHT}"/>')
-        x, anchor = (_LEFT + 4, "start") if left else (WIDTH - _RIGHT - 2, "end")
-        parts.append(_text(x, y - 5, words, "strong", anchor=anchor))
+        kind = "line faint" if colour == _GREY else "line"
+        parts.append(f'<path class="{kind} s{colour}" d="M{moves}"/>')
+    for value, _ in panel.marks:
+        parts.append(f'<path class="mark" d="M{_LEFT} {up(value):.1f}H{WIDTH - _RIGHT}"/>')
+    words = ", ".join(words for _, words in panel.marks)
+    if words:
+        parts.append(_text(WIDTH - _RIGHT, area[0] - 9, f"dashed: {words}", anchor="end"))
     return "".join(parts)
 
 
 def _shade(left: float, right: float, reasons: str, area: tuple[int, int]) -> str:
-    width = max(right - left, 2.0)
+    width = max(right - left, _THIN)
+    left = min(left, WIDTH - _RIGHT - width)
     return (
         f'<rect class="slowed" x="{left:.1f}" y="{area[0]}" width="{width:.1f}"'
         f' height="{area[1] - area[0]}"><title>throttled: {escape(reasons)}</title></rect>'
@@ -165,8 +169,8 @@ def _labels(lefts: Iterable[float]) -> list[str]:
     """The word at each shaded stretch, unless it would run into the one before."""
     written, taken = [], 0.0
     for left in lefts:
-        if left >= taken:
-            at = min(left + 4, WIDTH - _RIGHT - _WORD)
+        at = min(left + 4, WIDTH - _RIGHT - _WORD)
+        if at >= taken:
             written.append(_text(at, _TITLE + 12, "throttled", "slowed"))
             taken = at + _WORD
     return written

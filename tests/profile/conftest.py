@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from loopback import Sshd, device, sshd
 
 from edgenet.bundle import Bundle
-from edgenet.environment import Machine, State
+from edgenet.environment import Machine, State, throttling
 from edgenet.profile.record import (
     Measurement,
     Memory,
@@ -19,11 +20,15 @@ from edgenet.profile.record import (
     Unmeasured,
 )
 from edgenet.profile.statistics import summarize
+from edgenet.profile.sustained import Sustained, Timeline, Window
+
+__all__ = ["Sshd", "device", "sshd"]
 
 TINY = Path(__file__).parent.parent / "golden" / "tiny"
 
 MakeRun = Callable[..., Run]
 MakeProfile = Callable[..., Profile]
+MakeSustained = Callable[..., Sustained]
 
 PI5 = Machine(
     board="Raspberry Pi 5 Model B Rev 1.0",
@@ -122,5 +127,39 @@ def make_profile(make_run: MakeRun) -> MakeProfile:
             runs=runs if runs or unmeasured else (make_run(),),
             unmeasured=tuple(unmeasured),
         )
+
+    return make
+
+
+@pytest.fixture
+def make_sustained() -> MakeSustained:
+    """A run of 30 s: 2 ms at first, 3 ms in the last third; a window every 10 s."""
+
+    def make(
+        *, states: Sequence[State] = (State(-1.0), State(31.0)), kept: float = 3.0, **changes: Any
+    ) -> Sustained:
+        burst, late = (1.9, 2.0, 2.1), (kept - 0.1, kept, kept + 0.1)
+        line = Timeline(
+            seconds=30.0,
+            window_s=10.0,
+            windows=(
+                Window(0.0, 5000, 2.0, 2.1, 2.5, 4.0),
+                Window(10.0, 4000, 2.5, 2.6, 3.0, 5.0),
+                Window(20.0, 3300, kept, 3.2, 3.9, 6.0),
+            ),
+            burst_s=3.0,
+            burst=summarize(burst),
+            sustained=summarize(late),
+            burst_samples=burst,
+            sustained_samples=late,
+        )
+        values: dict[str, Any] = {
+            "variant": "int8.tflite",
+            "threads": 4,
+            "timeline": line,
+            "states": tuple(states),
+            "throttled": throttling(states),
+        }
+        return Sustained(**values | changes)
 
     return make

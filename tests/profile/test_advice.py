@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from edgenet.environment import State
+from edgenet.environment import Machine, State
 from edgenet.profile.advice import notes
 from edgenet.profile.recommend import fastest
 from edgenet.profile.record import Operator, Unmeasured
@@ -87,6 +87,43 @@ def test_tflite_runtime_is_a_cause(make_run: MakeRun, make_profile: MakeProfile)
     slow = make_run("int8.tflite", invoke=[6.0], engine="tflite-runtime")
     text = said(make_profile(slow, make_run("fp32.tflite", invoke=[4.0])))
     assert "tflite-runtime runs parts of int8 models without XNNPACK" in text
+
+
+@pytest.mark.parametrize(
+    ("machine", "measured", "words"),
+    [
+        (PI5, {"delegated": False}, "the XNNPACK delegate is missing"),
+        (msgspec.structs.replace(PI5, cores=1), {}, "there is a single core"),
+        (
+            msgspec.structs.replace(
+                PI5, cpu="ARM1176JZF-S", architecture="armv6l", features=(), cores=1
+            ),
+            {},
+            "ARM1176JZF-S has no vector instructions (NEON)",
+        ),
+    ],
+    ids=["no delegate", "one core", "no NEON"],
+)
+def test_int8_slower_than_float_is_put_down_to_what_the_machine_lacks(
+    make_run: MakeRun,
+    make_profile: MakeProfile,
+    machine: Machine,
+    measured: dict[str, object],
+    words: str,
+) -> None:
+    slow = make_run("int8.tflite", invoke=[6.0], **measured)
+    floating = make_run("fp32.tflite", invoke=[4.0])
+    assert words in said(make_profile(slow, floating, machine=machine))
+    sound = make_run("int8.tflite", invoke=[6.0], delegated=True)
+    assert words not in said(make_profile(sound, floating, machine=PI5))
+
+
+def test_an_emulated_machine_is_told_before_all_else(
+    make_run: MakeRun, make_profile: MakeProfile
+) -> None:
+    emulated = msgspec.structs.replace(PI5, emulator="QEMU")
+    profile = make_profile(make_run(throttled=("throttled",)), machine=emulated)
+    assert notes(profile)[0].startswith("this machine is emulated (QEMU): its timings mean nothing")
 
 
 @pytest.mark.parametrize(

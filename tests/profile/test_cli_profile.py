@@ -48,6 +48,20 @@ def test_every_variant_and_thread_count_is_measured_by_default() -> None:
     ]
 
 
+def test_all_threads_are_every_count_up_to_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgenet.environment.probe.usable_cores", lambda: 3)
+    options = (*QUICK[:-1], "all", "--variant", "fp32.tflite", "--json")
+    runs = json.loads(profile(TINY, *options).stdout)["runs"]
+    assert [run["threads"] for run in runs] == [1, 2, 3]
+
+
+def test_a_sustained_run_follows_the_others() -> None:
+    done = profile(TINY, *QUICK, "--variant", "int8.tflite", "--sustained", "1")
+    assert done.exit_code == 0, done.output
+    assert "sustained: int8.tflite, 1 thread, 1 s" in done.stdout
+    assert "repeating int8.tflite, 1 thread for 1 s" in done.stderr
+
+
 def test_a_record_is_reported_again(
     tmp_path: Path, make_profile: MakeProfile, make_run: MakeRun
 ) -> None:
@@ -65,9 +79,10 @@ def test_an_option_of_measuring_does_not_go_with_a_record(
 ) -> None:
     file = tmp_path / "pi.json"
     file.write_bytes(encode(make_profile()))
-    done = profile(file, "--num-runs", "9")
-    assert done.exit_code == 2
-    assert "is a record, which is only reported; drop --num-runs" in done.stderr
+    for option in (("--num-runs", "9"), ("--sustained", "9"), ("--stop-service",), ("--offline",)):
+        done = profile(file, *option)
+        assert done.exit_code == 2
+        assert f"is a record, which is only reported; drop {option[0]}" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -79,6 +94,12 @@ def test_an_option_of_measuring_does_not_go_with_a_record(
         (["--frame-size", "640"], "'640' is not a size in pixels; write columns and rows"),
         (["--num-runs", "0"], "0 is not in the range x>=1"),
         (["--min-secs", "5", "--max-secs", "2"], "--max-secs is 2, below --min-secs 5"),
+        (["--num-threads", "alle"], "'alle' is no list of whole numbers"),
+        (["--sustained", "0"], "0.0 is not in the range x>=1"),
+        (["--offline"], "--offline is for other machines; name one with --host, or drop it"),
+        (["--host", "pi@a", "--host", "pi@a"], "--host pi@a is given twice; once is enough"),
+        (["--host", "a b"], "'a b' is no address for ssh"),
+        (["--host", "pi@a", "--variant", "int8.tflit"], "no variant 'int8.tflit'"),
         (["--num-run", "5"], "No such option"),
     ],
 )

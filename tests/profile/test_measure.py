@@ -10,8 +10,7 @@ import pytest
 from edgenet.bundle import Bundle
 from edgenet.environment import Probe, State
 from edgenet.errors import EngineError, MissingPackage
-from edgenet.profile import process
-from edgenet.profile import worker
+from edgenet.profile import process, worker
 from edgenet.profile.measure import measure, sweep
 from edgenet.profile.record import Settings
 from edgenet.profile.statistics import summarize

@@ -14,10 +14,11 @@ import msgspec
 import pytest
 
 from edgenet.environment import State
+from edgenet.profile.profiles import HostProfile, of
 from edgenet.profile.record import Operator, Unmeasured
-from edgenet.report import profile_csv, profile_page, profile_text
+from edgenet.report import profile_csv, profile_hosts, profile_page, profile_text
 
-from .conftest import PI5, MakeProfile, MakeRun
+from .conftest import PI5, MakeProfile, MakeRun, MakeSustained
 
 STATES = (
     State(-0.5, 51.25, (1500.0, 2400.0), "performance", 0x0, None, 0.5),
@@ -179,7 +180,7 @@ def test_the_page_marks_a_throttled_run_wherever_it_appears(
     )
     assert latency.count('int8.tflite <span class="badge bad">throttled</span>') == 1
     assert '1.400 <span class="badge bad">throttled</span></td>' in latency
-    assert "2.14x THROTTLED" in latency
+    assert '2.14x <span class="badge bad">throttled</span></td>' in latency
     assert "THROTTLED: int8.tflite" in latency
     assert stages.count('int8.tflite <span class="badge bad">throttled</span>') == 1
     assert "int8.tflite, 1 thread (THROTTLED)" in stages
@@ -210,16 +211,26 @@ QUIET = (
 @pytest.mark.slow
 @pytest.mark.tool("chromium")
 @pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("machines", [1, 4])
 def test_a_browser_shows_the_page_without_scrolling_sideways(
-    make_run: MakeRun, make_profile: MakeProfile, tmp_path: Path, width: int
+    make_run: MakeRun,
+    make_profile: MakeProfile,
+    make_sustained: MakeSustained,
+    tmp_path: Path,
+    width: int,
+    machines: int,
 ) -> None:
     invoke = [1.0 + 0.01 * n for n in range(300)] + [40.0]
     runs = [
-        make_run(variant, threads, invoke, states=STATES)
+        make_run(variant, threads, invoke, states=STATES, throttled=("under-voltage",))
         for variant in ("fp32.tflite", "int8.onnx")
         for threads in (1, 2, 4)
     ]
-    inner = html.escape(profile_page.page(make_profile(*runs)) + SIZE, quote=True)
+    profile = make_profile(*runs, sustained=make_sustained(states=STATES))
+    several = [HostProfile(f"pi@board{n}.local", profile) for n in range(3)]
+    several.append(HostProfile("pi@off", None, "pi@off cannot be reached; is it switched on?"))
+    page = profile_page.page(profile) if machines == 1 else profile_hosts.page(of(*several))
+    inner = html.escape(page + SIZE, quote=True)
     # A window is at least 500 pixels wide; a frame in it can be as narrow as a phone.
     frame = f'<iframe width="{width}" height="800" style="border:0" srcdoc="{inner}"></iframe>'
     file = tmp_path / "page.html"
