@@ -128,6 +128,19 @@ class Weighted(Layer):
     def output_axis(self) -> int:
         return 0
 
+    @property
+    def outputs(self) -> int:
+        """Output channels."""
+        return int(self.weight.shape[self.output_axis])
+
+    def macs(self, result: Value) -> int:
+        """Multiplications for one picture.
+
+        Args:
+            result: the value that the layer gives.
+        """
+        return int(result.size // self.outputs * self.weight.size)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Conv(Weighted):
@@ -148,6 +161,10 @@ class Depthwise(Weighted):
     @property
     def output_axis(self) -> int:
         return 2
+
+    def macs(self, result: Value) -> int:
+        """Multiplications for one picture."""
+        return int(result.size * self.weight.shape[0] * self.weight.shape[1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -234,9 +251,7 @@ class Transpose(Layer):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reshape(Layer):
-    """The same codes in the same order, in another shape."""
-
-    shape: tuple[int, ...]
+    """The same codes in the same order, in the output's shape."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

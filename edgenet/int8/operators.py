@@ -136,7 +136,7 @@ def _reshape(step: Step) -> Lowered:
     step.need_same_codes(source, result)
     if source.size != result.size:
         step.refuse(f"has {result.size} codes, but is given {source.size}", result)
-    return g.Reshape(step.name, (source.index,), result.index, result.shape), result
+    return g.Reshape(step.name, (source.index,), result.index), result
 
 
 def _transpose(step: Step) -> Lowered:

@@ -99,7 +99,8 @@ class Step:
             )
         if len(tensor.scale) != 1 or not 0 < tensor.scale[0] < math.inf:
             self.refuse(f"has {_scales(tensor)}; an activation needs one, above 0", tensor)
-        if tensor.variable or min(tensor.shape, default=1) < 1 or -1 in tensor.shape_signature:
+        # the first size is that of the batch, which is one picture here
+        if tensor.variable or min(tensor.shape, default=1) < 1 or -1 in tensor.shape_signature[1:]:
             self.refuse(f"has the shape {tensor.shape}, which must be fixed and not empty", tensor)
         shift = SHIFT_OF_UINT8 if tensor.dtype == "uint8" else 0
         zero_point = tensor.zero_point[0] - shift
