@@ -1,4 +1,4 @@
-"""Builds the virtual Pi's disk in stages, each whole or not there, so that a killed build goes on."""
+"""Builds the virtual Pi's disk in stages, each whole or not there: a killed build goes on."""
 
 from __future__ import annotations
 

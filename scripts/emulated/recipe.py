@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+
 from .host import SUITE
 
 REVISION = 1  # raise it when image.py makes something else of the same words
@@ -10,10 +11,11 @@ USER = "pi"
 HOSTNAME = "raspberrypi"
 DISK_BYTES = 6 << 30  # sparse
 
-# libstdc++6: every wheel with C++ needs it, and on a real Pi apt has brought it
+# libstdc++6: every wheel with C++ needs it, and on a real Pi apt has brought it; so it has numpy,
+# which picamera2 was built against and no environment may replace
 PACKAGES = (
     "systemd-sysv", "dbus", "udev", "kmod", "procps", "iproute2", "netbase", "openssh-server",
-    "sudo", "libstdc++6", "python3-venv",
+    "sudo", "libstdc++6", "python3-venv", "python3-numpy",
 )  # fmt: skip
 KERNEL = ("linux-image-arm64", "busybox-static")
 LEFT_OUT = ("usr/share/doc/*", "usr/share/man/*", "usr/share/locale/*", "usr/share/info/*")
@@ -28,7 +30,8 @@ QUIET_UNITS = (
     "e2scrub_reap.service", "fstrim.timer", "getty@tty1.service", "serial-getty@ttyAMA0.service",
     "systemd-pstore.service", "systemd-logind.service", "systemd-networkd-wait-online.service",
     "systemd-hwdb-update.service", "systemd-update-utmp.service", "sys-kernel-debug.mount",
-    "sys-kernel-tracing.mount", "dev-hugepages.mount", "dev-mqueue.mount",
+    "sys-kernel-tracing.mount", "dev-hugepages.mount", "dev-mqueue.mount", "systemd-binfmt.service",
+    "proc-sys-fs-binfmt_misc.automount", "proc-sys-fs-binfmt_misc.mount",
 )  # fmt: skip
 
 # the address that QEMU's user network gives out first; static, since asking for it takes seconds
@@ -37,10 +40,13 @@ FILES = {
     "etc/hosts": f"127.0.0.1 localhost\n127.0.1.1 {HOSTNAME}\n",
     "etc/resolv.conf": "nameserver 10.0.2.3\n",
     "etc/default/locale": "LANG=C.UTF-8\n",
-    "etc/fstab": "/dev/vda / ext4 noatime 0 1\n",
+    # the root is mounted as it stays; waiting for udev to find its disk again takes a while
+    "etc/fstab": "",
     "etc/modules-load.d/camera.conf": "vivid\n",
     # one webcam at /dev/video0 and no other node
-    "etc/modprobe.d/camera.conf": "options vivid n_devs=1 node_types=0x1 num_inputs=1 input_types=0\n",
+    "etc/modprobe.d/camera.conf": (
+        "options vivid n_devs=1 node_types=0x1 num_inputs=1 input_types=0\n"
+    ),
     "etc/systemd/network/wired.network": (
         "[Match]\nName=en*\n\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\n"
         "LinkLocalAddressing=no\nIPv6AcceptRA=no\n"
@@ -69,7 +75,7 @@ exec /bin/busybox switch_root /new /sbin/init
 def digest() -> str:
     """Names the image that this recipe makes; sixteen hex digits."""
     said = (
-        REVISION, SUITE, USER, HOSTNAME, DISK_BYTES, PACKAGES, KERNEL, LEFT_OUT, BOOT_MODULES, MODULES,
-        QUIET_UNITS, sorted(FILES.items()), INIT,
+        REVISION, SUITE, USER, HOSTNAME, DISK_BYTES, PACKAGES, KERNEL, LEFT_OUT, BOOT_MODULES,
+        MODULES, QUIET_UNITS, sorted(FILES.items()), INIT,
     )  # fmt: skip
     return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
