@@ -1,14 +1,22 @@
 from __future__ import annotations
 
 import io
+import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edgenet.errors import DataError, MissingPackage, SourceError
-from edgenet.stream import source, video
-from edgenet.stream.source import Pictures, Stdin, open_source
+from edgenet.errors import DataError, MissingPackage, SourceError, UsageError
+from edgenet.runner import Frame
+from edgenet.stream import grabber, source, video
+from edgenet.stream.fake import Fake, read_number
+from edgenet.stream.grabber import Grabber
+from edgenet.stream.mode import Mode
+from edgenet.stream.pictures import Pictures
+from edgenet.stream.source import is_live, open_frames, open_source
+from edgenet.stream.stdin import RawStdin, Stdin
 from edgenet.stream.video import Video
 
 cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
@@ -180,6 +188,112 @@ def test_terminal_is_refused(monkeypatch):
         list(open_source("-"))
 
 
+# raw pixels on standard input
+
+
+def test_raw_pictures_follow_one_another(monkeypatch):
+    pixels = np.arange(2 * 32 * 48 * 3, dtype=np.uint32).astype(np.uint8).reshape(2, 32, 48, 3)
+    stdin = type("stdin", (), {"buffer": Dribble(pixels.tobytes())})
+    monkeypatch.setattr(source.sys, "stdin", stdin)
+    frames = list(open_source("-:48x32"))
+    np.testing.assert_array_equal([frame.rgb for frame in frames], pixels)
+    assert [(frame.index, frame.name) for frame in frames] == [(0, "-#0"), (1, "-#1")]
+
+
+def test_raw_picture_is_given_before_the_next_is_read():
+    frames = iter(RawStdin(io.BytesIO(bytes(32 * 32 * 3 + 1)), (32, 32)))
+    assert next(frames).index == 0
+    with pytest.raises(SourceError, match="ended after 1 of the 3072 bytes of picture 1, 32x32"):
+        next(frames)
+
+
+@pytest.mark.parametrize("words", ["-:", "-:@30", "-:640x480@30", "-:640", "-:rgb"])
+def test_raw_pictures_need_a_size_and_nothing_else(words):
+    with pytest.raises(UsageError, match=rf"^'{words}': .*(need a size|is no size and rate)"):
+        open_source(words)
+
+
+def test_empty_raw_stream_is_refused():
+    with pytest.raises(SourceError, match="standard input is empty"):
+        list(RawStdin(io.BytesIO(), (32, 32)))
+
+
+def test_raw_stream_from_a_terminal_is_refused():
+    stream = io.BytesIO()
+    stream.isatty = lambda: True
+    with pytest.raises(SourceError, match="is a terminal; pipe 8-bit RGB pixels into it"):
+        list(RawStdin(stream, (32, 32)))
+
+
+# the grammar
+
+
+@pytest.mark.parametrize(
+    "words",
+    "picam picam1:640x480 0 2:640x480@30 /dev/video0 /dev/v4l/by-id/usb-x-index0 rtsp://cam/1"
+    " rtsps://cam/1 http://cam/ https://cam/ fake fake:64x64@5".split(),
+)
+def test_cameras_and_addresses_are_live_by_their_words_alone(words):
+    assert is_live(words)
+
+
+@pytest.mark.parametrize(
+    "words", ["-", "-:640x480", "fakes", "picams", "a/fake", "./0", "0.png", "clip.avi", "*.jpg"]
+)
+def test_files_and_standard_input_are_finite(words):
+    assert not is_live(words)
+
+
+def test_what_is_open_says_whether_it_is_live(folder):
+    assert not open_source(str(folder)).live
+    assert not open_source("-").live
+    assert not open_source("-:32x32").live
+    assert open_source("fake").live
+
+
+def test_camera_that_is_misspelt_is_offered():
+    with pytest.raises(SourceError, match="nothing at 'picm:640x480'; did you mean the camera 'pi"):
+        open_source("picm:640x480")
+
+
+def test_loop_gets_files_as_they_are_and_cameras_behind_a_grabber(folder):
+    assert isinstance(open_frames(str(folder)), Pictures)
+    frames = open_frames("fake:64x64@1000")
+    assert isinstance(frames, Grabber)
+    frame = next(iter(frames))
+    assert read_number(frame.rgb) == frame.index
+    frames.close()
+
+
+def test_words_of_a_camera_are_refused_before_the_loop_starts():
+    with pytest.raises(UsageError, match=r"'fake:big': 'big' is no size and rate; .* fake:640x480"):
+        open_frames("fake:big")
+
+
+def test_what_a_camera_grants_is_said_once_however_often_it_is_opened(monkeypatch):
+    class Twice:
+        live = True
+
+        def __init__(self, device, mode, *, on_event):
+            on_event(f"{device} gives what was asked for")
+
+        def __iter__(self):
+            yield Frame(0, 0.0, np.zeros((2, 2, 3), np.uint8))
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(source, "V4l2", Twice)
+    monkeypatch.setattr(grabber, "DELAYS_S", (0.0,))
+    events = []
+    frames = open_frames("0", on_event=events.append)
+    seen = [frame.index for frame, _ in zip(frames, range(3), strict=False)]
+    frames.close()
+    assert seen == sorted(set(seen))
+    assert events.count("/dev/video0 gives what was asked for") == 1
+    assert sum(event.startswith("the camera is lost: the source ended") for event in events) >= 2
+
+
 # video
 
 
@@ -218,6 +332,58 @@ def test_video_without_a_frame_is_refused(clip, monkeypatch):
         pass
     with pytest.raises(SourceError, match=r"clip\.avi: no frame of it can be decoded"):
         list(opened)
+
+
+def encode(path, frames, *options):
+    """A video of the test card, by ffmpeg."""
+    card = Fake(Mode((64, 64)))
+    command = ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "64x64"]
+    command += ["-r", "10", "-i", "-", *options, str(path)]
+    raw = b"".join(card.picture(number).tobytes() for number in range(frames))
+    subprocess.run(command, input=raw, check=True)
+    return path
+
+
+@pytest.mark.tool("ffmpeg")
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("clip.mp4", ["-movflags", "+faststart"]),
+        ("clip.avi", []),
+        ("clip.mkv", []),
+        ("uneven.mkv", ["-vf", "setpts=N*N/100/TB", "-fps_mode", "vfr"]),
+        ("clip.ts", []),
+        ("clip.mjpeg", []),
+        ("clip.h264", ["-c:v", "libx264"]),
+    ],
+)
+def test_whole_video_raises_no_complaint(tmp_path, name, options):
+    path = encode(tmp_path / name, 40, *options)
+    frames = list(open_source(str(path)))
+    assert len(frames) >= 38  # ffmpeg itself leaves out one of two at the same time
+
+
+@pytest.mark.tool("ffmpeg")
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("clip.mp4", ["-movflags", "+faststart"]), ("clip.avi", []), ("clip.mkv", [])],
+)
+def test_video_cut_short_is_said_once_after_its_last_frame(tmp_path, name, options):
+    path = encode(tmp_path / name, 40, *options, "-g", "5", "-bf", "0")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    told = []
+    frames = list(open_source(str(path), on_error=told.append))
+    assert 1 < len(frames) < 38
+    (error,) = told
+    assert re.search(
+        rf"{name}: the video is cut short or damaged: {len(frames)} of about \d+ frames can be"
+        " decoded; copy the file again",
+        str(error),
+    )
+    # by default it ends the iteration, after all that is left
+    seen = []
+    with pytest.raises(DataError, match="cut short"):
+        seen.extend(frame.index for frame in open_source(str(path)))
 
 
 def test_missing_opencv_is_named_with_the_command(clip, monkeypatch):
