@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from edgenet.int8 import graph as g
+from edgenet.int8.fixed_point import quantize_multiplier
 from edgenet.int8.graph import Layer, Output, Value
 from edgenet.int8.step import SHIFT_OF_UINT8, Step
 from edgenet.int8.weighted import conv, depthwise, fully_connected, window
@@ -181,7 +182,7 @@ def _softmax(step: Step) -> Lowered:
     factor = min(beta * source.scale * 2**26, 2**31 - 1)
     if not factor > 1:
         step.refuse(f"has beta {beta} and the scale {source.scale}, too small for fixed point")
-    multiplier, shift = step.multiplier(factor)
+    multiplier, shift = quantize_multiplier(factor)
     least = -math.floor(31 * 2**26 / 2**shift)
     return g.Softmax(step.name, (source.index,), result.index, multiplier, shift, least), result
 

@@ -21,7 +21,7 @@ activations = st.sampled_from(["NONE", "RELU", "RELU6", "RELU_N1_TO_1"])
 paddings = st.sampled_from(["SAME", "VALID"])
 sizes = st.integers(1, 9)
 channels = st.integers(1, 7)
-few = settings(max_examples=60)
+few = settings(max_examples=30)
 
 
 def codes(rng, shape, dtype="int8"):
@@ -342,7 +342,7 @@ def test_add(dtype, data, seed):
 def test_softmax(data, seed):
     shape = 1, 300, data.draw(st.integers(1, 40))
     sketch = Sketch()
-    x = sketch.tensor(shape, scale=data.draw(st.floats(2**-8, 1.0)), zero_point=data.draw(points))
+    x = sketch.tensor(shape, scale=data.draw(st.floats(2**-8, 64.0)), zero_point=data.draw(points))
     y = sketch.tensor(shape, scale=1 / 256, zero_point=-128)
     sketch.operator("SOFTMAX", [x], y, beta=data.draw(st.sampled_from([1.0, 0.5, 2.0])))
     same_everywhere(sketch, [x], y, seed=seed)
