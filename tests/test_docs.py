@@ -33,13 +33,14 @@ CHEAP = ("info", "targets", "doctor")
 
 
 def commands(document: Path) -> Iterator[list[str]]:
-    """Each command of the document's console and bash blocks, as words; assignments left out."""
+    """Each command of the document's console and bash blocks, as words; assignments and files left out."""
     for block in BLOCK.findall(document.read_text(encoding="utf-8")):
         for line in block.replace("\\\n", " ").splitlines():
             for part in re.split(r"\||&&", line.removeprefix("$ ")):
                 words = shlex.split(part, comments=True)
                 while words and re.fullmatch(r"\w+=.*", words[0]):
                     words = words[1:]
+                words = words[: words.index(">")] if ">" in words else words
                 if words:
                     yield words
 
