@@ -33,7 +33,7 @@ CHEAP = ("info", "targets", "doctor")
 
 
 def commands(document: Path) -> Iterator[list[str]]:
-    """Each command of the document's console and bash blocks, as words; assignments and files left out."""
+    """Each command of the document's console and bash blocks, as words; without assignments."""
     for block in BLOCK.findall(document.read_text(encoding="utf-8")):
         for line in block.replace("\\\n", " ").splitlines():
             for part in re.split(r"\||&&", line.removeprefix("$ ")):

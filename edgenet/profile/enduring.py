@@ -41,7 +41,7 @@ def endure(
     title = run_title(run.variant, run.threads)
     cooled_s = cool_down(probe, cold_c, progress=progress)
     whole = max(1, round(settings.sustained_secs or 0))
-    what, begun = f"repeating {title} for {whole} s", time.monotonic()
+    what, begun = f"repeating {title}, seconds", time.monotonic()
 
     def tell(state: State) -> None:
         # the last step is told when it is over, not when it is due

@@ -59,7 +59,7 @@ def test_a_sustained_run_follows_the_others() -> None:
     done = profile(TINY, *QUICK, "--variant", "int8.tflite", "--sustained", "1")
     assert done.exit_code == 0, done.output
     assert "sustained: int8.tflite, 1 thread, 1 s" in done.stdout
-    assert "repeating int8.tflite, 1 thread for 1 s" in done.stderr
+    assert "repeating int8.tflite, 1 thread, seconds" in done.stderr
 
 
 def test_a_record_is_reported_again(
