@@ -27,7 +27,6 @@ from .host import Failure, say
 from .image import debootstrap, discard
 
 REVISION = 1  # raise it when the environment is made otherwise of the same words
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
 PYTHON = "3.11"
 PACKAGES = (
     "python3-venv", "python3-minimal", "libstdc++6", "coreutils", "bash", "dash", "grep", "sed",
@@ -92,7 +91,9 @@ def chosen_board(words: list[str]) -> tuple[Board, list[str]]:
 
 def requirements() -> list[str]:
     """What pyproject.toml asks for on a device, edgenet's own extras followed."""
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((host.REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
 
     def follow(wanted: list[str]) -> Iterator[str]:
         for one in wanted:
@@ -107,7 +108,7 @@ def requirements() -> list[str]:
 
 
 def digest() -> str:
-    pins = (REPOSITORY / "constraints.txt").read_text(encoding="utf-8")
+    pins = (host.REPOSITORY / "constraints.txt").read_text(encoding="utf-8")
     said = (REVISION, host.SUITE, PYTHON, PACKAGES, requirements(), PROGRAM, pins)
     return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
 
@@ -160,22 +161,14 @@ def fetch(folder: Path) -> None:
     """Installs wheels for the device without starting anything of them."""
     platforms = [f"--platform=manylinux_2_{minor}_aarch64" for minor in GLIBC]
     command = [
-        python(), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+        host.python(), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
         "--target", folder, "--upgrade", "--only-binary=:all:", f"--python-version={PYTHON}",
-        "--implementation=cp", "--constraint", REPOSITORY / "constraints.txt",
+        "--implementation=cp", "--constraint", host.REPOSITORY / "constraints.txt",
         *platforms, "--platform=manylinux2014_aarch64", *requirements(),
     ]  # fmt: skip
     done = subprocess.run(command, stdout=sys.stderr, check=False)
     if done.returncode != 0:
         raise Failure("pip could not fetch the wheels; the lines above say why")
-
-
-def python() -> Path:
-    """The checkout's own Python, which has pip and setuptools."""
-    found = REPOSITORY / ".venv" / "bin" / "python"
-    if not found.exists():
-        raise Failure("there is no .venv with pip here; run: scripts/setup")
-    return found
 
 
 def run(tree: Path, board: Board, words: list[str]) -> int:
@@ -190,7 +183,7 @@ def run(tree: Path, board: Board, words: list[str]) -> int:
         inside = Path(__file__).with_name("inside")
         command = ["unshare", "--mount", "--propagation=private", "bash", inside]
         return subprocess.run(
-            [*command, space, tree, REPOSITORY, pycache, *words],
+            [*command, space, tree, host.REPOSITORY, pycache, *words],
             env=environment(board), check=False,
         ).returncode  # fmt: skip
 
@@ -200,10 +193,10 @@ def install(space: Path) -> None:
     sources = space / "sources"
     left_out = shutil.ignore_patterns("__pycache__", "*.pyc", "build")
     for name in ("edgenet", "targets"):
-        shutil.copytree(REPOSITORY / name, sources / name, ignore=left_out)
+        shutil.copytree(host.REPOSITORY / name, sources / name, ignore=left_out)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(REPOSITORY / name, sources)
-    pip = [str(python()), "-m", "pip", "--disable-pip-version-check"]
+        shutil.copy(host.REPOSITORY / name, sources)
+    pip = [str(host.python()), "-m", "pip", "--disable-pip-version-check"]
     host.run(
         [*pip, "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation",
          "--target", space / "installed", sources]

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
 SUITE = "bookworm"  # what Raspberry Pi OS 12 is made from
 REGISTERED = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
 RULE = Path("/usr/lib/binfmt.d/qemu-aarch64.conf")
@@ -91,6 +92,18 @@ def run(command: Sequence[str | Path], *, check: bool = True) -> str:
         said = " ".join(f"{done.stdout}\n{done.stderr}".split("\n")[-4:]).strip()
         raise Failure(f"{Path(command[0]).name} ended with {done.returncode}: {said}")
     return done.stdout
+
+
+def python() -> Path:
+    """The checkout's own Python, which has pip, setuptools and pytest.
+
+    Raises:
+        Failure: it is not there.
+    """
+    found = REPOSITORY / ".venv" / "bin" / "python"
+    if not found.exists():
+        raise Failure("there is no .venv here; run: scripts/setup")
+    return found
 
 
 def emulate() -> None:

@@ -92,7 +92,16 @@ def build() -> Image:
         for name in ("tree", "kernel_tree"):
             discard(part / name)
         part.rename(image.folder)
+        hand_over(image.folder.parent)
     return image
+
+
+def hand_over(folder: Path) -> None:
+    """Gives what root made to the user who called sudo, who is going to start it."""
+    user, group = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
+    if user and group:
+        for path in (folder.parent, folder, *folder.rglob("*")):
+            os.chown(path, int(user), int(group), follow_symlinks=False)
 
 
 def discard(path: Path) -> None:

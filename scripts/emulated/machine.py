@@ -77,6 +77,7 @@ class Machine:
         self._write_ssh(port)
         began = time.monotonic()
         self._launch(port, online=online, memory_mib=memory_mib)
+        say("booting; one to four minutes")
         self.wait(BOOT_SECONDS)
         return time.monotonic() - began
 

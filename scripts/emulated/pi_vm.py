@@ -6,11 +6,12 @@ It proves that things work there, never how fast: emulation is some fifty times 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
 
-from . import image, machine
+from . import host, image, machine, summary
 from .host import Failure, say
 
 # what a Pi's firmware answers, for those commands that edgenet asks
@@ -65,6 +66,8 @@ def parser() -> argparse.ArgumentParser:
     firmware.add_argument("--temperature", type=float, default=51.0, metavar="CELSIUS")
     firmware.add_argument("--throttled", default="0x0", metavar="BITS", help="such as 0x50005")
     firmware.add_argument("--clock", type=int, default=1_500_000_000, metavar="HZ")
+    test = commands.add_parser("test", help="all that a person does to a Pi; half an hour")
+    test.add_argument("--record", action="store_true", help="and write down in docs what worked")
     firmware.add_argument("--absent", action="store_true", help="take it away again")
     return made
 
@@ -75,7 +78,6 @@ def build(found: machine.Machine, arguments: argparse.Namespace) -> int:
 
 
 def start(found: machine.Machine, arguments: argparse.Namespace) -> int:
-    say("booting; one to four minutes")
     seconds = found.start(online=arguments.online, memory_mib=arguments.memory)
     say(f"up after {seconds:.0f} s; scripts/pi_vm ssh, or:")
     print(f"ssh -F {found.ssh_config} {machine.ALIAS}")
@@ -131,6 +133,21 @@ def vcgencmd(found: machine.Machine, arguments: argparse.Namespace) -> int:
     return subprocess.run([*line, write], input=text, text=True, check=False).returncode
 
 
+def test(found: machine.Machine, arguments: argparse.Namespace) -> int:
+    image.build()
+    environment = os.environ | {"EDGENET_PI_VM": "1", "PYTHONUNBUFFERED": "1"}
+    if arguments.record:
+        environment["EDGENET_PI_VM_RECORD"] = str(summary.RECORD)
+    words = ["-m", "pytest", "-m", "slow", "-x", "-v", "-rA", "tests/e2e/test_pi_vm.py"]
+    environment.pop("PYTHONPATH", None)
+    code = subprocess.run(
+        [host.python(), *words], cwd=host.REPOSITORY, env=environment, check=False
+    ).returncode
+    if code == 0 and arguments.record:
+        summary.write()
+    return code
+
+
 COMMANDS = {
     "build": build,
     "start": start,
@@ -141,6 +158,7 @@ COMMANDS = {
     "reset": reset,
     "remove": remove,
     "vcgencmd": vcgencmd,
+    "test": test,
 }
 
 if __name__ == "__main__":

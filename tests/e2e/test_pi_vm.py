@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shlex
 import shutil
 import socket
 import subprocess
@@ -71,14 +70,12 @@ class Pi:
     def edgenet(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
         """An edgenet command here."""
         line = [sys.executable, "-m", "edgenet", *map(str, words)]
-        print("$", shlex.join(["edgenet", *line[3:]]), flush=True)
         done = subprocess.run(
             line,
             env=os.environ | {"EDGENET_SSH_CONFIG": str(self.config)},
             capture_output=True, text=True, check=False, timeout=PATIENCE_S,
         )  # fmt: skip
-        print(done.stdout, done.stderr, flush=True)
-        assert "Traceback" not in done.stderr
+        assert "Traceback" not in done.stderr, done.stderr
         return done
 
     def show(self, name: str) -> str:
@@ -87,7 +84,9 @@ class Pi:
 
     def current(self) -> str:
         """The release that a boot starts."""
-        found: str = json.loads(self.edgenet("deploy", "--status", "pi", "--json").stdout)["current"]
+        found: str = json.loads(self.edgenet("deploy", "--status", "pi", "--json").stdout)[
+            "current"
+        ]
         return found
 
     @contextmanager
@@ -189,20 +188,25 @@ def pi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pi]:
             pi.script("start")
         # what systemd allows a Pi for a start is too little for an emulated one on a busy machine
         pi.ssh(
-            "sudo mkdir -p /etc/systemd/system/service.d && printf '[Service]\\nTimeoutStartSec=30min\\n'"
+            "sudo mkdir -p /etc/systemd/system/service.d &&"
+            " printf '[Service]\\nTimeoutStartSec=30min\\n'"
             " | sudo tee /etc/systemd/system/service.d/patient.conf && sudo systemctl daemon-reload"
         )
         yield pi
         if RECORD and not pi.failed:
             Path(RECORD).write_text(json.dumps(record(pi), indent=1) + "\n", encoding="utf-8")
     finally:
-        print((folder / "console.log").read_text(errors="replace")[-2000:])
-        pi.script("remove")
+        pi.script("unplug" if pi.failed else "remove")  # what failed can be looked at
 
 
 def record(pi: Pi) -> dict[str, Any]:
     """What scripts/pi_vm test keeps in docs."""
+    commit = ["git", "rev-parse", "--short", "HEAD"]
     return {
+        "date": time.strftime("%Y-%m-%d"),
+        "commit": subprocess.run(
+            commit, cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.strip(),
         "machine": {
             "kernel": pi.ssh("uname -sr"),
             "systemd": pi.ssh("systemctl --version").split()[1],
@@ -220,7 +224,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_there_is_a_camera_that_the_user_may_open(pi: Pi) -> None:
     with pi.step("a V4L2 camera at /dev/video0, and no unit that failed"):
-        assert pi.ssh("test -c /dev/video0 -a -r /dev/video0 -a -w /dev/video0 && echo yes") == "yes"
+        assert (
+            pi.ssh("test -c /dev/video0 -a -r /dev/video0 -a -w /dev/video0 && echo yes") == "yes"
+        )
         assert pi.ssh("systemctl --failed --no-legend") == ""
         pi.files = files(pi)
 
@@ -232,7 +238,9 @@ def test_deploy_brings_everything_over_ssh(pi: Pi, bundle: Path) -> None:
         assert "runs on pi" in done.stdout
         assert pi.show("ActiveState") == "active"
         folder = pi.ssh("ls -d /opt/edgenet/environments/*/packages.txt")
-        listed = dict(line.split("==") for line in pi.ssh(f"cat {folder}").splitlines() if "==" in line)
+        listed = dict(
+            line.split("==") for line in pi.ssh(f"cat {folder}").splitlines() if "==" in line
+        )
         names = ("numpy", "ai-edge-litert", "opencv-python-headless", "aiohttp")
         pi.packages = {name: listed[name] for name in names}
         # the system's own, which picamera2 was built against
@@ -255,7 +263,9 @@ def test_the_camera_is_classified_and_seen_through_a_tunnel(pi: Pi) -> None:
             eventually("further frame", lambda: health(fetch)["frames"] > before)
             assert b"<html" in fetch("/")
             assert b"edgenet" in fetch("/metrics")
-            picture = cv2.imdecode(np.frombuffer(fetch("/snapshot.jpg"), np.uint8), cv2.IMREAD_COLOR)
+            picture = cv2.imdecode(
+                np.frombuffer(fetch("/snapshot.jpg"), np.uint8), cv2.IMREAD_COLOR
+            )
             assert picture.shape[:2] == (480, 640)
             assert picture.std() > 20  # vivid's coloured bars
 
@@ -284,7 +294,9 @@ def test_a_stuck_service_is_started_again(pi: Pi) -> None:
         process = pi.show("MainPID")
         pi.ssh(f"sudo kill -STOP {process}")
         eventually("new process", lambda: pi.show("MainPID") not in ("0", process))
-        assert "Watchdog timeout" in pi.ssh(f"journalctl -q -u {SERVICE} --no-pager | grep Watchdog")
+        assert "Watchdog timeout" in pi.ssh(
+            f"journalctl -q -u {SERVICE} --no-pager | grep Watchdog"
+        )
         pi.healthy()
 
 
@@ -338,7 +350,8 @@ def test_a_boot_starts_it(pi: Pi) -> None:
         boot = pi.ssh("cat /proc/sys/kernel/random/boot_id")
         pi.ssh("sudo systemctl reboot", check=False)
         eventually(
-            "boot", lambda: pi.ssh("cat /proc/sys/kernel/random/boot_id", check=False) not in ("", boot)
+            "boot",
+            lambda: pi.ssh("cat /proc/sys/kernel/random/boot_id", check=False) not in ("", boot),
         )
         eventually("service", lambda: pi.show("ActiveState") == "active")
         pi.healthy()
@@ -371,7 +384,9 @@ def test_status_tells_a_person(pi: Pi) -> None:
 
 
 def test_profile_measures_there_and_sees_the_throttling(pi: Pi, bundle: Path) -> None:
-    with pi.step("edgenet profile --host, with a vcgencmd that reports 61.2 degrees and throttling"):
+    with pi.step(
+        "edgenet profile --host, with a vcgencmd that reports 61.2 degrees and throttling"
+    ):
         pi.script("vcgencmd", "--temperature", "61.2", "--throttled", "0x50005")
         done = pi.edgenet(
             "profile", bundle, "--host", "pi", "--offline", "--stop-service", "--json",
