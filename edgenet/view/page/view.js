@@ -35,6 +35,7 @@ function connect() {
       if (message.picture) return;
     } else {
       await draw(data);
+      if (opened.readyState !== WebSocket.OPEN) return;
     }
     take(message);
     asked = false;
