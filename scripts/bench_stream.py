@@ -1,0 +1,274 @@
+"""The measurements of scripts/bench_stream, whose header says what they are."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+import numpy as np
+from bench import NETWORKS, export, verdict
+
+from edgenet.bundle import Bundle
+from edgenet.environment import Probe
+from edgenet.runner import Frame
+from edgenet.runtime import litert
+from edgenet.stream import loop
+from edgenet.stream.decide import Decide
+from edgenet.stream.fake import Fake
+from edgenet.stream.grabber import Grabber
+from edgenet.stream.mode import Mode
+from edgenet.stream.result import Result
+from edgenet.stream.runner import InProcess
+from edgenet.stream.sinks.json import JsonLines
+from edgenet.stream.sinks.lines import File
+from edgenet.stream.statistics import Snapshot, Statistics
+from edgenet.stream.stop import Stop
+
+AIM = 0.90
+AIM_SIDE = 224
+THREADS = (1, 2)
+SIZE = (640, 480)
+TOP_K = 3
+UNTHROTTLED = 1e6
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long each contender runs in a turn, how often, and the camera's rate."""
+
+    seconds: float
+    rounds: int
+    camera_fps: float
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/bench_stream", description=__doc__)
+    parser.add_argument("bundles", nargs="*", type=Path, metavar="BUNDLE")
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--camera-fps", type=float, default=UNTHROTTLED)
+    parser.add_argument("--profile", action="store_true", help="where a frame's time goes")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result")
+    options = parser.parse_args()
+    settings = Settings(options.seconds, options.rounds, options.camera_fps)
+    machine, state = Probe().machine(), Probe().state()
+    print(
+        f"{machine.cpu}, {machine.cores} cores, {machine.os}; {litert.engine()[1]};"
+        f" load {state.load}, governor {state.governor or 'not known'}"
+    )
+    print(f"command: scripts/bench_stream {shlex.join(sys.argv[1:])}".rstrip())
+    with TemporaryDirectory(prefix="edgenet-bench-") as folder:
+        paths = options.bundles or [export(Path(folder), *one) for one in NETWORKS]
+        bundles = [Bundle.open(path) for path in paths]
+        if options.profile:
+            for bundle in bundles:
+                profile(bundle, settings)
+            return 0
+        results = [compare(b, threads, settings) for b in bundles for threads in THREADS]
+    if options.json:
+        words = ["scripts/bench_stream", *sys.argv[1 : sys.argv.index("--json")]]
+        measured = {"command": shlex.join(words), "machine": machine, "state": state}
+        record = msgspec.to_builtins(measured) | {"results": sum(results, [])}
+        options.json.write_text(json.dumps(record, indent=2) + "\n")
+    return 0 if all(result["ok"] for result in sum(results, [])) else 1
+
+
+def compare(bundle: Bundle, threads: int, settings: Settings) -> list[dict[str, Any]]:
+    """Frames a second of the loop, of bare invoke and of the plain script, by turns."""
+    interpreter = open_interpreter(bundle, threads)
+    runner = InProcess(bundle, "int8.tflite", threads=threads)
+    runner.prepare(Path())
+    last: list[Snapshot] = []
+
+    def edgenet() -> float:
+        fps, snapshot = live_loop(bundle, runner, settings)
+        last.append(snapshot)
+        return fps
+
+    contenders: dict[str, Callable[[], float]] = {
+        "invoke": lambda: bare_invoke(interpreter, settings),
+        "edgenet": edgenet,
+        "plain": lambda: plain_script(bundle, interpreter, settings),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(settings.rounds + 1):
+        for name, run in contenders.items():
+            rate = run()
+            if turn:  # the first is for caches
+                rates[name].append(rate)
+    runner.close()
+    return judge(bundle, threads, rates, last[-1])
+
+
+def judge(
+    bundle: Bundle, threads: int, rates: dict[str, list[float]], last: Snapshot
+) -> list[dict[str, Any]]:
+    """Ratios of rounds, their median told with the least and the greatest."""
+    fps = {name: statistics.median(found) for name, found in rates.items()}
+    of_invoke = ratios(rates["edgenet"], rates["invoke"])
+    of_plain = ratios(rates["edgenet"], rates["plain"])
+    demanded = AIM if bundle.spec.preprocess.height >= AIM_SIDE else None
+    name = f"{bundle.manifest.name} int8, {threads} thread{'s' if threads > 1 else ''}"
+    shared = {
+        "bundle": bundle.manifest.name,
+        "threads": threads,
+        "frame_size": list(SIZE),
+        "rounds": len(rates["invoke"]),
+        "fps": fps,
+        "stage_ms": dict(last.stage_ms),
+        "dropped": last.dropped,
+    }
+    results = [
+        {
+            "what": f"the whole loop over bare invoke, frames/s, {name}",
+            "measured": told(of_invoke),
+            "demanded": f"at least {demanded}" if demanded else "none; reported",
+            "ok": demanded is None or statistics.median(of_invoke) >= demanded,
+            "ratio": statistics.median(of_invoke),
+            **shared,
+        },
+        {
+            "what": f"the whole loop over a plain script, frames/s, {name}",
+            "measured": told(of_plain),
+            "demanded": "above 1",
+            "ok": statistics.median(of_plain) > 1,
+            "ratio": statistics.median(of_plain),
+            **shared,
+        },
+    ]
+    stages = ", ".join(f"{stage} {ms:.3f}" for stage, ms in last.stage_ms.items())
+    print(
+        f"{name}, medians of {len(rates['invoke'])} rounds:\n"
+        f"  bare invoke   {fps['invoke']:8.1f} /s\n"
+        f"  whole loop    {fps['edgenet']:8.1f} /s  {told(of_invoke)} of it,"
+        f" {results[0]['demanded']}: {verdict(results[0])}\n"
+        f"  plain script  {fps['plain']:8.1f} /s  the loop is {told(of_plain)} of it,"
+        f" {results[1]['demanded']}: {verdict(results[1])}\n"
+        f"  in the loop, ms: {stages}"
+    )
+    return results
+
+
+def ratios(mine: list[float], theirs: list[float]) -> list[float]:
+    return [a / b for a, b in zip(mine, theirs, strict=True)]
+
+
+def told(found: list[float]) -> str:
+    return f"{statistics.median(found):.3f} ({min(found):.3f} to {max(found):.3f})"
+
+
+def open_interpreter(bundle: Bundle, threads: int) -> Any:
+    module, _ = litert.engine()
+    path = str(bundle.model("int8.tflite"))
+    interpreter = module.Interpreter(model_path=path, num_threads=threads)
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def bare_invoke(interpreter: Any, settings: Settings) -> float:
+    """Invokes a second in a tight loop, on an input that stays."""
+    count, begin = 0, time.perf_counter()
+    while (now := time.perf_counter()) - begin < settings.seconds:
+        interpreter.invoke()
+        count += 1
+    return count / (now - begin)
+
+
+class Clocked:
+    """A sink that keeps when the first and the last result came."""
+
+    def __init__(self) -> None:
+        self.count, self.first, self.last = 0, 0.0, 0.0
+
+    def publish(self, result: Result, frame: Frame) -> None:
+        self.last = time.perf_counter()
+        self.first = self.first or self.last
+        self.count += 1
+
+    def close(self) -> None:
+        pass
+
+
+def live_loop(bundle: Bundle, runner: InProcess, settings: Settings) -> tuple[float, Snapshot]:
+    """Results a second of what ``edgenet run --source fake --json`` runs."""
+    found, clocked = Statistics(), Clocked()
+    camera = Mode(SIZE, settings.camera_fps)
+    with (
+        closing(JsonLines(File(Path(os.devnull)))) as sink,
+        closing(Grabber(lambda: Fake(camera), on_event=print)) as grabber,
+        Stop(duration_s=settings.seconds) as stop,
+    ):
+        decide = Decide(bundle.labels, top_k=TOP_K)
+        loop.run(grabber, runner.run, decide, [sink, clocked], statistics=found, stop=stop)
+    return (clocked.count - 1) / (clocked.last - clocked.first), found.snapshot()
+
+
+def camera_frames(settings: Settings) -> Iterator[Any]:
+    """The same pictures as ``cv2.VideoCapture.read`` gives them, one at a time."""
+    with closing(Fake(Mode(SIZE, settings.camera_fps))) as camera:
+        for frame in camera:
+            yield frame.rgb
+
+
+def plain_script(bundle: Bundle, interpreter: Any, settings: Settings) -> float:
+    """What the examples of the field do with a frame: LiteRT's, OpenCV's, picamera2's.
+
+    The colours are taken to be right already, which spares it the cvtColor of those examples.
+    """
+    import cv2
+
+    input_detail = interpreter.get_input_details()[0]
+    output_detail = interpreter.get_output_details()[0]
+    _, height, width, _ = input_detail["shape"]
+    in_scale, in_zero = input_detail["quantization"]
+    out_scale, out_zero = output_detail["quantization"]
+    labels = bundle.labels
+    count = 0
+    with Path(os.devnull).open("w") as screen:
+        begin = time.perf_counter()
+        for picture in camera_frames(settings):
+            resized = cv2.resize(picture, (width, height))
+            pixels = np.expand_dims(resized.astype(np.float32) / 255.0, axis=0)
+            quantized = np.round(pixels / in_scale + in_zero).astype(input_detail["dtype"])
+            interpreter.set_tensor(input_detail["index"], quantized)
+            interpreter.invoke()
+            output = interpreter.get_tensor(output_detail["index"])[0]
+            scores = (output.astype(np.float32) - out_zero) * out_scale
+            best = np.argsort(scores)[::-1][:TOP_K]
+            print([(labels[i], float(scores[i])) for i in best], file=screen, flush=True)
+            count += 1
+            if (now := time.perf_counter()) - begin >= settings.seconds:
+                break
+    return count / (now - begin)
+
+
+def profile(bundle: Bundle, settings: Settings) -> None:
+    """The functions that the loop's thread spends its time in."""
+    import cProfile
+    import pstats
+
+    runner = InProcess(bundle, "int8.tflite")
+    runner.prepare(Path())
+    profiler = cProfile.Profile()
+    profiler.enable()
+    fps, snapshot = live_loop(bundle, runner, settings)
+    profiler.disable()
+    print(f"{bundle.manifest.name}: {fps:.1f} frames/s under the profiler")
+    print(", ".join(f"{stage} {ms:.3f} ms" for stage, ms in snapshot.stage_ms.items()))
+    pstats.Stats(profiler).sort_stats("tottime").print_stats(25)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
