@@ -14,8 +14,9 @@ from click.testing import CliRunner
 from edgenet.cli.main import main
 from edgenet.doctor import facts as gathering
 from edgenet.doctor.examine import Check, examine, ready
-from edgenet.doctor.facts import Facts, Loaded, gather, load
+from edgenet.doctor.facts import EdgeTpus, Facts, Loaded, gather, load
 from edgenet.doctor.wheels import WHEELS, System
+from edgenet.runtime.edgetpu_device import Device
 
 REQUIREMENTS = (
     "numpy<3,>=1.26",
@@ -311,3 +312,41 @@ def test_json_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     (missing,) = [one for one in found["checks"] if one["name"] == "ai-edge-litert"]
     assert missing["mend"] == "python3 -m pip install 'edgenet[litert]'"
     assert found["glibc"] == "2.41"
+
+
+USB = Device(Path("004"), "usb", may_open=True)
+
+
+@pytest.mark.parametrize(
+    ("found", "status", "says"),
+    [
+        (EdgeTpus((USB,), "libedgetpu.so.1"), "ok", ""),
+        (EdgeTpus((USB,)), "missing", "it is plugged in, but not its library; docs/coral.md"),
+        (EdgeTpus((), "libedgetpu.so.1"), "missing", "installed, but it is not plugged in"),
+        (
+            EdgeTpus((dataclasses.replace(USB, may_open=False),), "libedgetpu.so.1"),
+            "broken",
+            "this user may not open it",
+        ),
+        (EdgeTpus((USB,), "libedgetpu.so.1", "it crashes with SIGSEGV"), "broken", "SIGSEGV"),
+        (
+            EdgeTpus((dataclasses.replace(USB, slow=True),), "libedgetpu.so.1"),
+            "warning",
+            "it is at a USB 2 port",
+        ),
+        (
+            EdgeTpus((dataclasses.replace(USB, kind="pci"),), "libedgetpu.so.1", None, 16384),
+            "broken",
+            "the kernel's pages are of 16384 bytes",
+        ),
+    ],
+)
+def test_a_coral_is_examined(found: EdgeTpus, status: str, says: str) -> None:
+    one = check(device(edgetpu=found), "Edge TPU")
+    assert (one.status, one.part) == (status, "device")
+    assert says in one.says
+    assert ready(examine(device(edgetpu=found)))
+
+
+def test_a_machine_without_a_coral_hears_nothing_of_it() -> None:
+    assert {one.part for one in examine(device())} == {"base", "engine", "image", "host"}

@@ -15,6 +15,7 @@ _PARTS = {
     "base": "edgenet itself",
     "engine": "inference engines (one is needed to run bundles)",
     "image": "pictures",
+    "device": "accelerators",
     "host": "training and exporting (a PC's work; a device does without)",
 }
 _COLOURS = {"ok": "green", "warning": "yellow", "missing": "yellow", "broken": "red"}
@@ -55,10 +56,10 @@ def _json(facts: Facts, checks: list[Check], able: bool) -> str:
 def _text(facts: Facts, checks: list[Check], able: bool) -> str:
     lines = [f"{facts.system}: {facts.executable}"]
     for part, title in _PARTS.items():
-        lines += ["", title]
-        for check in checks:
-            if check.part == part:
-                lines += _lines(check)
+        own = [check for check in checks if check.part == part]
+        lines += ["", title] if own else []
+        for check in own:
+            lines += _lines(check)
     verdict = (
         click.style("this machine can run bundles", fg="green")
         if able

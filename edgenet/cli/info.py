@@ -14,7 +14,7 @@ from edgenet.cli.options import Numbers
 from edgenet.cost import Configuration
 from edgenet.errors import CheckpointError, UsageError, nothing_at
 from edgenet.report import cost as report
-from edgenet.spec import ModelSpec
+from edgenet.spec import FOREIGN, ModelSpec
 
 _FAMILIES = f"one of {', '.join(ARCHITECTURES)}"
 
@@ -114,6 +114,11 @@ def _read_spec(folder: Path) -> ModelSpec:
                 spec = msgspec.json.decode(path.read_bytes(), type=Record).spec
             except (msgspec.DecodeError, OSError) as error:
                 raise CheckpointError(f"{path}: not a readable record: {error}") from error
+            if spec.arch == FOREIGN:
+                raise CheckpointError(
+                    f"{path}: edgenet did not train this network and cannot count it; edgenet"
+                    " profile measures it"
+                )
             if spec.arch not in ARCHITECTURES:
                 raise CheckpointError(
                     f"{path}: architecture {spec.arch!r} is not known to this version of edgenet"

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Literal
 
 import msgspec
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from edgenet.doctor.facts import Facts, Loaded
+from edgenet.doctor.facts import EdgeTpus, Facts, Loaded
 from edgenet.doctor.wheels import WHEELS
 
+# of the kernels that the PCIe driver of the Coral works with
+_PAGE = 4096
+
 Status = Literal["ok", "warning", "missing", "broken"]
-Part = Literal["base", "engine", "image", "host"]
+Part = Literal["base", "engine", "image", "device", "host"]
 
 _OPENCV = (
     *("opencv-python-headless", "opencv-python"),
@@ -53,6 +57,7 @@ def examine(facts: Facts) -> list[Check]:
         _tensorflow_lite(facts, ranges),
         _package(facts, "onnxruntime", ranges.of("onnxruntime"), "engine", "onnx"),
         _opencv(facts, ranges.of("opencv-python-headless")),
+        *_edgetpu(facts.edgetpu),
         *_host(facts, ranges),
     ]
 
@@ -187,6 +192,35 @@ def _opencv(facts: Facts, want: SpecifierSet) -> Check:
         says = f"edgenet was tested with {versions}"
         return Check("opencv", "image", "warning", loaded.version, versions, says, again)
     return Check("opencv", "image", "ok", loaded.version, versions)
+
+
+def _edgetpu(found: EdgeTpus) -> Iterator[Check]:
+    """The Coral: nothing where neither it nor its library is there."""
+    if not found.devices and found.library is None:
+        return
+    status, says, mend = _coral(found)
+    library = None if found.library is None else PurePath(found.library).name
+    yield Check("Edge TPU", "device", status, library, "libedgetpu", says, mend)
+
+
+def _coral(found: EdgeTpus) -> tuple[Status, str, str | None]:
+    """The first thing that is wrong with it, and what mends that."""
+    guide = "docs/coral.md says"
+    if found.library is None:
+        return "missing", f"it is plugged in, but not its library; {guide} where to get it", None
+    if not found.devices:
+        return "missing", "its library is installed, but it is not plugged in", None
+    if any(one.kind == "pci" for one in found.devices) and found.page_size > _PAGE:
+        says = f"the kernel's pages are of {found.page_size} bytes; its driver works with {_PAGE}"
+        return "broken", says, "echo kernel=kernel8.img | sudo tee -a /boot/firmware/config.txt"
+    if not all(one.may_open for one in found.devices):
+        says = f"this user may not open it; {guide} which udev rule allows that"
+        return "broken", says, "sudo usermod -aG plugdev $USER"
+    if found.error is not None:
+        return "broken", found.error, None
+    if any(one.slow for one in found.devices):
+        return "warning", "it is at a USB 2 port; a USB 3 port is about twice as fast", None
+    return "ok", "", None
 
 
 def _host(facts: Facts, ranges: _Ranges) -> Iterator[Check]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import mmap
 import platform
 import shlex
 import signal
@@ -16,7 +17,9 @@ from pathlib import Path
 
 from edgenet.doctor.wheels import System
 from edgenet.environment import architecture
-from edgenet.errors import MissingPackage
+from edgenet.errors import EngineError, MissingDevice, MissingPackage
+from edgenet.runtime import edgetpu, edgetpu_device
+from edgenet.runtime.edgetpu_device import Device
 
 # What is loaded to see whether it works, by the package that brings it.
 MODULES = {
@@ -37,6 +40,23 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True)
+class EdgeTpus:
+    """What this machine has of the Coral.
+
+    Attributes:
+        devices: that are plugged in.
+        library: the path of libedgetpu; None where it is not installed.
+        error: why the library cannot open a device, tried in a process of its own.
+        page_size: of the kernel's memory, in bytes.
+    """
+
+    devices: tuple[Device, ...] = ()
+    library: str | None = None
+    error: str | None = None
+    page_size: int = 4096
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What an examination looks at.
 
@@ -50,6 +70,7 @@ class Facts:
         requirements: edgenet's own requirements, as its metadata has them.
         installed: version of each installed package, by its name in lower case with hyphens.
         loaded: what came of loading each of ``MODULES`` that is there.
+        edgetpu: what there is of the Coral.
     """
 
     system: System
@@ -61,6 +82,7 @@ class Facts:
     requirements: tuple[str, ...]
     installed: Mapping[str, str]
     loaded: Mapping[str, Loaded]
+    edgetpu: EdgeTpus = EdgeTpus()
 
 
 def gather() -> Facts:
@@ -90,7 +112,21 @@ def gather() -> Facts:
             for package, module in MODULES.items()
             if importlib.util.find_spec(module.partition(".")[0]) is not None
         },
+        edgetpu=_edgetpu(),
     )
+
+
+def _edgetpu() -> EdgeTpus:
+    devices, page_size = edgetpu_device.devices(), mmap.PAGESIZE
+    try:
+        library = edgetpu.find()
+    except MissingDevice:
+        return EdgeTpus(devices, page_size=page_size)
+    try:
+        edgetpu.attempt(library, None)
+    except (EngineError, MissingPackage) as error:
+        return EdgeTpus(devices, library, str(error), page_size)
+    return EdgeTpus(devices, library, None, page_size)
 
 
 def load(module: str) -> Loaded:

@@ -37,14 +37,19 @@ def backend_for(variant: Variant, *, resolver: Resolver = "auto") -> Backend:
     return LiteRT(resolver) if variant.endswith(".tflite") else OnnxRuntime()
 
 
-def check(variant: Variant) -> str:
-    """The package and version of the engine that opens a variant.
+def engine(variant: Variant) -> tuple[ModuleType, str]:
+    """The module of the engine that opens a variant, loaded, and its package with version.
 
     Raises:
         EngineError: the engine cannot be loaded here.
         MissingPackage: it is not installed, nor is the library that drives a device.
     """
-    return _ENGINES[backend_for(variant).name]()[1]
+    return _ENGINES[backend_for(variant).name]()
+
+
+def check(variant: Variant) -> str:
+    """The package and version of the engine that opens a variant; raises as ``engine`` does."""
+    return engine(variant)[1]
 
 
 def lacking(name: str) -> str:
@@ -62,7 +67,7 @@ def lacking(name: str) -> str:
 
 def available() -> dict[str, str]:
     """Each engine's package and version, or the sentence that says why it is missing."""
-    return {name: lacking(name) or engine()[1] for name, engine in _ENGINES.items()}
+    return {name: lacking(name) or found()[1] for name, found in _ENGINES.items()}
 
 
 def rounding(session: Session) -> Rounding:

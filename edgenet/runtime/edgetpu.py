@@ -169,8 +169,12 @@ def is_compiled(model: tflite.Model) -> bool:
 
 
 @cache
-def attempt(library: str, model: Path) -> None:
+def attempt(library: str, model: Path | None) -> None:
     """Open a model and run it once in a process of its own, once for each process that asks.
+
+    Args:
+        library: the path of libedgetpu.
+        model: a compiled one; None to open the device alone.
 
     Raises:
         EngineError: that process crashed, hung, or the library refused.
@@ -180,9 +184,10 @@ def attempt(library: str, model: Path) -> None:
     # the same import path as here, and not the current folder, whose files could hide a module
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     name = Path(library).name
+    words = [library] if model is None else [library, str(model)]
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "edgenet.runtime.edgetpu_attempt", library, str(model)],
+            [sys.executable, "-P", "-m", "edgenet.runtime.edgetpu_attempt", *words],
             capture_output=True,
             text=True,
             errors="replace",

@@ -1,7 +1,7 @@
 """The process in which libedgetpu may crash.
 
-``python -m edgenet.runtime.edgetpu_attempt LIBRARY MODEL`` says on standard output what it is about
-to do, so that a crash has a place.
+``python -m edgenet.runtime.edgetpu_attempt LIBRARY [MODEL]`` says on standard output what it is
+about to do, so that a crash has a place.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ import numpy as np
 from edgenet.runtime import edgetpu, litert
 
 
-def attempt(library: str, model: Path) -> None:
+def attempt(library: str, model: Path | None) -> None:
     """Load the library, open the model with it, and run it on zeros."""
     module, _ = litert.engine()
+    if model is None:
+        _say("opening the device")
+        module.load_delegate(library)
+        return
     _say("opening the device and the model")
     interpreter = edgetpu.interpreter(module, library, model, threads=1)
     _say("running the model")
@@ -32,6 +36,6 @@ def _say(doing: str) -> None:
 
 if __name__ == "__main__":
     try:
-        attempt(sys.argv[1], Path(sys.argv[2]))
+        attempt(sys.argv[1], Path(sys.argv[2]) if len(sys.argv) > 2 else None)
     except (ValueError, RuntimeError, OSError) as error:
         sys.exit(" ".join(str(error).split()))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from coral import PARAMETERS, channel_max, compiled, custom_options, package
-from flatbuffers import flexbuffers
+from coral import PARAMETERS, channel_max, compiled, custom_options, flexbuffers, package
 from hypothesis import given
 from hypothesis import strategies as st
 

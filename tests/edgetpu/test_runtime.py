@@ -13,6 +13,8 @@ from edgenet.errors import EngineError, MissingDevice, MissingPackage
 from edgenet.runtime import EdgeTpu, LiteRT, edgetpu, edgetpu_device
 from edgenet.runtime.edgetpu_device import Device
 
+pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
+
 PICTURE = np.random.default_rng(0).integers(-128, 127, (1, 8, 8, 3), np.int8)
 
 
@@ -201,3 +203,11 @@ def test_library_lies_in_the_systems_folders(monkeypatch, tmp_path):
     monkeypatch.setenv("LD_LIBRARY_PATH", f"{tmp_path / 'own'}")
     found = edgetpu_device.library("libedgetpu.so.1", tmp_path)
     assert found == str(tmp_path / "own/libedgetpu.so.1")
+
+
+def test_device_alone_can_be_tried(monkeypatch, standin):
+    edgetpu.attempt(standin, None)
+    edgetpu.attempt.cache_clear()
+    monkeypatch.setenv("EDGETPU_STANDIN", "crash")
+    with pytest.raises(EngineError, match="crashes with SIGABRT while opening the device: it was"):
+        edgetpu.attempt(standin, None)

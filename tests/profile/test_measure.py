@@ -170,14 +170,14 @@ def _copy(bundle: Bundle, folder: Path) -> Bundle:
 def test_a_missing_engine_is_told_apart_from_a_failure(
     tiny: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing() -> None:
+    def missing(variant: str) -> None:
         raise MissingPackage("LiteRT", "litert", needed_for="running a .tflite model")
 
-    def broken() -> None:
+    def broken(variant: str) -> None:
         raise EngineError("it does not load")
 
     request = Request("latency", str(tiny.root), "int8.tflite", 1, QUICK)
-    monkeypatch.setattr(worker.litert, "engine", missing)
+    monkeypatch.setattr(worker.runtime, "engine", missing)
     assert worker.answer(request).missing
-    monkeypatch.setattr(worker.litert, "engine", broken)
+    monkeypatch.setattr(worker.runtime, "engine", broken)
     assert worker.answer(request) == Answer(error="it does not load", missing=False)

@@ -26,8 +26,8 @@ if CORAL.missing():
 
 @pytest.fixture(scope="session")
 def standin(tmp_path_factory):
-    if shutil.which("gcc") is None:
-        pytest.skip("gcc is not installed; run scripts/setup --tools")
+    if shutil.which("cc") is None:
+        pytest.skip("cc is not installed; run scripts/setup --tools")
     return str(build_standin(tmp_path_factory.mktemp("standin")))
 
 
