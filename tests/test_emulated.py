@@ -177,6 +177,8 @@ def test_the_page_says_what_the_record_says(emulated: ModuleType, tmp_path: Path
 
 def test_the_page_is_up_to_date(emulated: ModuleType) -> None:
     summary = emulated.summary
+    if not summary.RECORD.exists():
+        pytest.skip("not recorded yet")
     assert summary.page(summary.table()) == summary.PAGE.read_text(encoding="utf-8"), (
         "run scripts/pi_vm test --record"
     )

@@ -281,6 +281,32 @@ def test_the_camera_can_go_and_come_back(pi: Pi) -> None:
         assert pi.show("MainPID") == process
 
 
+def test_the_source_of_cameras_passes_its_tests_there(pi: Pi) -> None:
+    with pi.step("tests/test_stream_v4l2.py there, on a camera of the kernel's"):
+        carry(pi, "pytest", "_pytest", "pluggy", "iniconfig", "pygments", "packaging")
+        python = pi.ssh("ls /opt/edgenet/environments/*/bin/python").splitlines()[0]
+        pi.ssh(f"sudo systemctl stop {SERVICE}")
+        said = pi.ssh(
+            f"cd testing && PYTHONPATH=. {python} -m pytest -c /dev/null -p no:cacheprovider"
+            " --import-mode=importlib -m 'not tool' -v tests/test_stream_v4l2.py 2>&1"
+        )
+        assert "test_camera_of_this_machine_gives_frames PASSED" in said
+        pi.ssh(f"rm -r testing; sudo systemctl start {SERVICE}")
+        pi.healthy()
+
+
+def carry(pi: Pi, *packages: str) -> None:
+    """Brings Python packages of this environment, and the test, into a folder there."""
+    site = Path(pytest.__file__).parent.parent
+    pack = [
+        "tar", "-c", "--exclude=__pycache__", "-C", site, *packages,
+        "-C", ROOT, "tests/test_stream_v4l2.py",
+    ]  # fmt: skip
+    packed = subprocess.run(pack, capture_output=True, check=True).stdout
+    unpack = ["ssh", "-F", pi.config, "pi", "mkdir -p testing && tar -x -C testing"]
+    subprocess.run(unpack, input=packed, check=True)
+
+
 def test_a_killed_service_is_started_again(pi: Pi) -> None:
     with pi.step("kill -9: systemd starts it again"):
         process = pi.show("MainPID")
@@ -398,11 +424,6 @@ def test_profile_measures_there_and_sees_the_throttling(pi: Pi, bundle: Path) ->
         assert "throttl" in done.stdout
         eventually("service", lambda: pi.show("ActiveState") == "active")
         pi.healthy()
-
-
-def test_the_light_tests_of_the_camera_pass_there(pi: Pi) -> None:
-    with pi.step("the V4L2 source on that camera, in this repository's own tests"):
-        pytest.skip("there is no such test yet")
 
 
 def test_remove_leaves_nothing(pi: Pi) -> None:
