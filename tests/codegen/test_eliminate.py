@@ -13,6 +13,7 @@ from edgenet.codegen import eliminate
 from edgenet.codegen.intervals import intervals
 from edgenet.errors import GraphError
 from edgenet.int8 import graph as g
+from edgenet.int8 import kernels
 from edgenet.runtime.reference import ReferenceSession
 
 pytest.importorskip("flatbuffers")
@@ -80,11 +81,13 @@ def test_no_code_ever_leaves_its_interval(seed):
         assert (codes.max(0) <= found[index].high).all()
 
 
-def one_by_one(bias, weight, *, activation="RELU6", padding="VALID", kernel=3, last=None):
+def one_by_one(
+    bias, weight, *, activation="RELU6", padding="VALID", kernel=3, last=None, hidden_scale=1.0
+):
     """A 1x1 convolution of two channels, then one with a kernel that reads both."""
     sketch = Sketch()
     x = sketch.tensor((1, 4, 4, 1), scale=1.0, zero_point=-128)
-    hidden = sketch.tensor((1, 4, 4, 2), scale=1.0, zero_point=-128)
+    hidden = sketch.tensor((1, 4, 4, 2), scale=hidden_scale, zero_point=-128)
     window = {"stride_h": 1, "stride_w": 1, "dilation_h_factor": 1, "dilation_w_factor": 1}
     sketch.weighted(
         "CONV_2D", x, np.array(weight, np.int8).reshape(2, 1, 1, 1), np.array(bias, np.int32),
@@ -143,10 +146,16 @@ def test_where_every_channel_is_constant_one_stays():
                  (engines.micro,))  # fmt: skip
 
 
-def test_a_sum_that_int32_cannot_hold_proves_nothing():
-    """2^31 - 1 wraps to a negative sum for all inputs but the least: it is no constant."""
-    smaller, _ = eliminate(one_by_one([0, 2**31 - 1], [1, 100], activation="NONE"))
-    assert weights_left(smaller)[0][0] == 2
+@pytest.mark.parametrize(("bias", "ends"), [(400, [127, -128, 127]), (0, [-128, 127, -128])])
+def test_a_sum_that_int32_cannot_hold_proves_nothing(bias, ends):
+    """Times 2^17 the sums of the second channel wrap around: those at both ends give one code, and
+    those between give others.
+    """
+    data = one_by_one([0, bias], [1, 127], activation="NONE", hidden_scale=2.0**-16)
+    (layer, _) = int8.build(tflite.read(data, "it")).layers
+    sums = np.array([bias, bias + 16129 - (14000 if bias == 0 else 0), bias + 127 * 255])
+    assert kernels.requantize(sums, layer.out).tolist() == ends
+    assert weights_left(eliminate(data)[0])[0][0] == 2
 
 
 def test_a_bias_that_would_overflow_leaves_the_channel_in_place():

@@ -208,7 +208,7 @@ def random_network(rng: np.random.Generator, *, dtype: str = "int8") -> tuple[Ne
 
 
 def _block(network: Network, x: int, rng: np.random.Generator) -> int:
-    kind = rng.integers(8)
+    kind = rng.integers(9)
     count = int(rng.integers(2, 9))
     if kind == 0:
         return network.conv(network.depthwise(x, stride=int(rng.integers(1, 3))), count)
@@ -225,6 +225,9 @@ def _block(network: Network, x: int, rng: np.random.Generator) -> int:
         )
     if kind == 5:
         return network.conv(network.pad(x), count, kernel=int(rng.integers(1, 4)))
+    if kind == 7:
+        flat = network.fully_connected(x, 4 * count)
+        return network.conv(network.reshape(flat, (1, 2, 2, count)), count)
     if kind == 6:
         return network.conv(network.relu6(x), count, kernel=3)
     return network.depthwise(network.pad(x), kernel=3)
