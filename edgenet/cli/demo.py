@@ -97,8 +97,9 @@ def _results(report: DriftReport, profile: Profile) -> str:
             points(result.drift.top1.value) if result.drift else None,
             units.ms(fastest[result.variant].stats["total"].p50_ms),
             fastest[result.variant].threads,
+            "THROTTLED" if fastest[result.variant].throttled else "",
         )
         for result in report.results
         if result.variant in fastest
     ]
-    return text.table(("model", "size", "top-1", "drift", "p50 ms", "threads"), rows)
+    return text.table(("model", "size", "top-1", "drift", "p50 ms", "threads", ""), rows)

@@ -65,7 +65,7 @@ def _machines_text(found: Profiles) -> str:
 
 def _side_by_side(found: Profiles) -> str:
     machines = html.table(
-        ("machine", "board", "throttling", "governor", "temperature", "recommended"),
+        ("machine", "board", "recommended", "throttling", "governor", "temperature"),
         [_machine(one) for one in found.hosts],
         texts=6,
     )
@@ -96,7 +96,7 @@ def _machine(one: HostProfile) -> tuple[object, ...]:
     )
     shown = "not known" if slowed is None else badge(slowed, kind)
     best = profile_page.recommendation(profile)
-    return one.host, board, shown, governor(runs), temperature(runs), best
+    return one.host, board, best, shown, governor(runs), temperature(runs)
 
 
 def _head(host: str, profile: Profile) -> str:
