@@ -76,13 +76,18 @@ def main() -> int:
             for bundle in bundles:
                 profile(bundle, settings)
             return 0
-        results = [compare(b, threads, settings) for b in bundles for threads in THREADS]
+        results = [
+            result
+            for bundle in bundles
+            for threads in THREADS
+            for result in compare(bundle, threads, settings)
+        ]
     if options.json:
         words = ["scripts/bench_stream", *sys.argv[1 : sys.argv.index("--json")]]
         measured = {"command": shlex.join(words), "machine": machine, "state": state}
-        record = msgspec.to_builtins(measured) | {"results": sum(results, [])}
+        record = msgspec.to_builtins(measured) | {"results": results}
         options.json.write_text(json.dumps(record, indent=2) + "\n")
-    return 0 if all(result["ok"] for result in sum(results, [])) else 1
+    return 0 if all(result["ok"] for result in results) else 1
 
 
 def compare(bundle: Bundle, threads: int, settings: Settings) -> list[dict[str, Any]]:
