@@ -452,6 +452,7 @@ def test_rtsp_camera_over_tcp(rtsp):
     process, port = rtsp()
     source = open_source(f"rtsp://127.0.0.1:{port}/cam?pwd=secret")
     assert isinstance(source, Rtsp)
+    assert source._capture.get(cv2.CAP_PROP_N_THREADS) == 1
     frames = iter(source)
     first = next(frames)
     assert (first.name, first.rgb.shape) == (f"rtsp://127.0.0.1:{port}", (240, 320, 3))
