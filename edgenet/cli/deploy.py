@@ -283,7 +283,7 @@ def _status(device: Device, state: State, *, as_json: bool) -> None:
     restarts = shown.get("NRestarts", "0")
     lines = [
         f"{device.layout.name} on {device.remote.host}: {shown.get('ActiveState', 'unknown')}"
-        f" since {shown.get('ActiveEnterTimestamp') or 'never'}, restarted {restarts} times",
+        f" since {shown.get('ActiveEnterTimestamp') or 'never'}, restarts: {restarts}",
     ]
     if shown.get("StatusText"):
         lines.append(shown["StatusText"])

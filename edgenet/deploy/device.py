@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 STEADY_S = 5.0
 
+# what systemd says of a service stands in its journal too
+_SYSTEMDS = re.compile(r"(Start|Stopp|Scheduled|Failed to start|[\w-]+\.service: )")
+
 # $1: the file; what is written comes on standard input, and is there whole or not at all
 _WRITE = 'umask "$2"; mkdir -p "$(dirname "$1")"; cat > "$1.draft"; mv "$1.draft" "$1"'
 # what a boot would start goes first and the marker last, so that it can be run again
@@ -62,6 +65,7 @@ class State(msgspec.Struct, frozen=True):
     """What is deployed.
 
     Attributes:
+        systemd: whether the device was booted with it.
         there: whether the folder is there and holds something.
         claimed: whether it is edgenet's.
         foreign: unit files of the service's name that are not edgenet's.
@@ -75,6 +79,7 @@ class State(msgspec.Struct, frozen=True):
         journal: the service's last lines, if the user there may read them.
     """
 
+    systemd: bool
     there: bool
     claimed: bool
     foreign: tuple[str, ...]
@@ -127,7 +132,8 @@ class Device:
         layout = self.layout
         asked = {
             "base": layout.base, "elsewhere": ":".join(layout.elsewhere), "unit": layout.unit,
-            "wants": layout.wants, "service": layout.service, "switch": layout.switch,
+            "booted": layout.booted, "wants": layout.wants,
+            "service": layout.service, "switch": layout.switch,
         }  # fmt: skip
         source = Path(survey.__file__).read_bytes()
         answer = self.remote.run(["python3", "-I", "-", json.dumps(asked)], input=source).stdout
@@ -215,8 +221,10 @@ class Device:
         self.root("systemctl", "reset-failed", service, check=False)
         if self.root("systemctl", "restart", service, check=False).code:
             state = self.state()
-            reason = f"{state.current} does not start on {self.remote.host}"
-            raise DeployError(f"{reason}; {last_word(state.journal)}")
+            raise DeployError(
+                f"release {state.current} does not start on {self.remote.host}"
+                f"{last_word(state.journal)}"
+            )
 
     def remove(self) -> None:
         """Remove the service and all that was deployed; files that it wrote stay."""
@@ -243,13 +251,14 @@ class TakenBack(DeployError):
         else:
             then = "there was none before it, so nothing runs"
         super().__init__(
-            f"release {outcome.release} does not serve on {host}: {outcome.reason};"
-            f" {last_word(outcome.journal)}; {then}"
+            f"release {outcome.release} does not serve on {host}: {outcome.reason}"
+            f"{last_word(outcome.journal)}; {then}"
         )
 
 
 def last_word(journal: Sequence[str]) -> str:
-    """The line of a journal that says most."""
+    """The line that says most of what the service wrote, as the end of a sentence; or nothing."""
     errors = [line for line in journal if line.startswith("Error: ")]
-    last = errors or [line for line in journal if line.strip()]
-    return last[-1].strip() if last else "its journal is empty"
+    own = [line for line in journal if line.strip() and not _SYSTEMDS.match(line)]
+    last = errors or own
+    return f" ({last[-1].strip().removeprefix('Error: ')})" if last else ""

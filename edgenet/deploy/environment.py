@@ -26,15 +26,15 @@ NEEDED = 700_000_000
 _OLDEST_GLIBC = 17  # of the wheels' tags: manylinux_2_17 is manylinux2014
 _MADE = ".complete"
 
-# $1: the environment, $2: the folder of wheels, $3: what to install, $4...: options of pip
+# $1: the environment, $2: Python, $3: the folder of wheels, $4: what to install, then pip's options
 _INSTALL = f"""
 set -eu
 umask 022
-environment=$1 wheels=$2 what=$3
-shift 3
+environment=$1 python=$2 wheels=$3 what=$4
+shift 4
 rm -rf "$environment"
 mkdir -p "$(dirname "$environment")"
-python3 -m venv --system-site-packages "$environment"
+"$python" -m venv --system-site-packages "$environment"
 "$environment/bin/python" -m pip install --quiet --no-input --no-cache-dir \\
     --disable-pip-version-check --only-binary :all: --constraint "$wheels/constraints.txt" "$@" \\
     "$what"
@@ -80,8 +80,9 @@ class Recipe:
     def environment(self, place: str) -> Environment:
         """Where it is, or will be, in the folder ``place``."""
         total = hashlib.sha256()
-        parts = (wheels.digest(self.wheel), self.extras, self.facts.python, self.facts.machine)
-        for part in (*parts, self.facts.libc_version, self.constraints):
+        facts = self.facts
+        parts = (wheels.digest(self.wheel), self.extras, facts.executable, facts.python)
+        for part in (*parts, facts.machine, facts.libc_version, self.constraints):
             total.update(f"{part}\n".encode())
         digest = total.hexdigest()[:16]
         return Environment(digest, f"{place}/{digest}")
@@ -162,7 +163,17 @@ def make(
     on_stage("installing on the device")
     there = f"{carried}/{recipe.wheel.name}[{','.join(recipe.extras)}]"
     options = ["--no-index", "--find-links", carried] if offline else []
-    words = ["sh", "-c", _INSTALL, "install", environment.folder, carried, there, *options]
+    words = [
+        "sh",
+        "-c",
+        _INSTALL,
+        "install",
+        environment.folder,
+        recipe.facts.executable,
+        carried,
+        there,
+        *options,
+    ]
     said: list[str] = []
     code = remote.stream(
         remote.as_root(words) if as_root else words, on_line=said.append, on_error=said.append

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from edgenet.remote import Remote
 
 _MB = 1_000_000
+# apt's packages are the system's Python's, whatever else comes first on a person's PATH
+_PROBE = 'python=$1; [ -x "$python" ] || python=python3; exec "$python" -I - "$2" "$python"'
 _MODE = re.compile(r":[\dx@.]*$")  # of a camera, as in 0:640x480@30
 
 
@@ -24,19 +26,20 @@ class Facts(msgspec.Struct, frozen=True):
     """What the probe answered.
 
     Attributes:
-        python: version of its python3: major, minor, micro.
+        executable: its python3.
+        python: version of it: major, minor, micro.
         machine: as ``uname -m`` has it; ``bits`` tells a 32-bit system under a 64-bit kernel.
         libc: name of the C library, with ``libc_version``: major, minor.
         venv: whether its Python makes environments with pip.
         picamera2: whether the system has it.
         pinned: versions that the system's own packages were built against, by name.
         groups: that exist.
-        systemd: whether it was booted with it.
         free: bytes on the disk where the deployment goes.
         home: of the user that ssh comes in as; ``data``: his XDG_DATA_HOME.
         cameras: V4L2 devices.
     """
 
+    executable: str
     python: tuple[int, int, int]
     machine: str
     bits: int
@@ -46,7 +49,6 @@ class Facts(msgspec.Struct, frozen=True):
     picamera2: bool
     pinned: dict[str, str]
     groups: tuple[str, ...]
-    systemd: bool
     free: int
     home: str
     data: str
@@ -58,19 +60,21 @@ class Facts(msgspec.Struct, frozen=True):
         return ".".join(map(str, self.python))
 
 
-def gather(remote: Remote, folder: str) -> Facts:
+def gather(remote: Remote, folder: str, *, root: str = "") -> Facts:
     """Ask the device.
 
     Args:
         remote: the device.
         folder: that is going to be filled.
+        root: put before the path of its Python; for tests.
 
     Raises:
         RemoteError: it cannot be reached or has no python3.
         DeployError: its answer cannot be understood.
     """
     source = Path(probe.__file__).read_bytes()
-    answer = remote.run(["python3", "-I", "-", folder], input=source).stdout
+    words = ["sh", "-c", _PROBE, "probe", f"{root}/usr/bin/python3", folder]
+    answer = remote.run(words, input=source).stdout
     try:
         return msgspec.json.decode(answer.strip().splitlines()[-1], type=Facts)
     except (msgspec.DecodeError, IndexError) as error:

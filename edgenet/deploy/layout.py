@@ -87,13 +87,18 @@ class Layout:
         return f"{self.root}/etc/systemd/system/multi-user.target.wants/{self.service}"
 
     @property
+    def booted(self) -> str:
+        """The folder that is there where systemd runs."""
+        return f"{self.root}/run/systemd/system"
+
+    @property
     def trial(self) -> str:
         """The unit of a release on trial: systemd prefers it to ``unit``, and a boot forgets it."""
-        return f"{self.root}/run/systemd/system/{self.service}"
+        return f"{self.booted}/{self.service}"
 
     @property
     def switch_unit(self) -> str:
-        return f"{self.root}/run/systemd/system/{self.switch}"
+        return f"{self.booted}/{self.switch}"
 
     def release(self, digest: str) -> str:
         return f"{self.releases}/{digest}"

@@ -1,6 +1,7 @@
 """What a device has; run there by its own Python, any from 3.8 on, from standard input.
 
-Its argument is the folder that is going to be filled; it answers with JSON on a line.
+Its arguments are the folder that is going to be filled and how this Python was called; it answers
+with JSON on a line.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from pathlib import Path
 PINNED = ("numpy", "simplejpeg")
 
 
-def main(folder: str) -> None:
+def main(folder: str, python: str) -> None:
     """Print the facts."""
     libc, libc_version = platform.libc_ver()
     facts = {
+        "executable": python,
         "python": list(sys.version_info[:3]),
         "machine": platform.machine(),
         "bits": 8 * struct.calcsize("P"),
@@ -33,7 +35,6 @@ def main(folder: str) -> None:
         "picamera2": importlib.util.find_spec("picamera2") is not None,
         "pinned": pinned(),
         "groups": [one.gr_name for one in grp.getgrall()],
-        "systemd": Path("/run/systemd/system").is_dir(),
         "free": shutil.disk_usage(existing(Path(folder).expanduser())).free,
         "home": str(Path.home()),
         "data": os.environ.get("XDG_DATA_HOME", ""),
@@ -60,4 +61,4 @@ def pinned() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

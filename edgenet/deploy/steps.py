@@ -113,15 +113,15 @@ class Deployment:
 
     def _look(self) -> None:
         host, layout = self._remote.host, self.device.layout
-        self._facts = device_facts.gather(self._remote, layout.base)
+        self._facts = device_facts.gather(self._remote, layout.base, root=layout.root)
         device_facts.check_python(self._facts, host)
-        if not self._facts.systemd:
-            raise DeployError(f"{host} was not booted with systemd, which keeps the service alive")
         device_facts.check_source(self._facts, self._remote, self.service.source)
         size = sum(path.stat().st_size for path in self.bundle.root.rglob("*"))
         device_facts.check_space(self._facts, host, layout.base, size + _BESIDE)
         self.device.root("true")
         self._state = self.device.state()
+        if not self._state.systemd:
+            raise DeployError(f"{host} was not booted with systemd, which keeps the service alive")
         if self._state.foreign or (self._state.there and not self._state.claimed):
             whose = (*self._state.foreign, layout.base)[0]
             raise DeployError(f"{host} has a {whose} that is not edgenet's; choose another --name")

@@ -21,6 +21,7 @@ def main(asked: dict[str, str]) -> None:
         links[name] = link.readlink().name if link.is_symlink() else None
     releases = sorted((base / "releases").glob("*/release.json"))
     answer = {
+        "systemd": Path(asked["booted"]).is_dir(),
         "there": base.is_dir() and any(base.iterdir()),
         "claimed": (base / ".edgenet").exists(),
         "foreign": [path for path in asked["elsewhere"].split(":") if Path(path).exists()],

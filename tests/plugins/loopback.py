@@ -21,7 +21,7 @@ class Sshd:
 
     Attributes:
         config: the ssh config for the client.
-        folder: keys and configs.
+        folder: keys, configs, and ``home``, where its users find themselves.
         port: on 127.0.0.1.
     """
 
@@ -36,12 +36,16 @@ class Sshd:
         self.known_hosts = folder / "known_hosts"
         self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {self.public('host_key')}\n")
         self.config = self.write_config("config", "id")
+        # a home of its own: neither the user's .bashrc nor his files have a part in a test
+        home = folder / "home"
+        home.mkdir(exist_ok=True)
+        environment = {"HOME": str(home), **environment}
         words = " ".join(f'"{name}={value}"' for name, value in environment.items())
         (folder / "sshd_config").write_text(
             f"ListenAddress 127.0.0.1:{self.port}\nHostKey {folder}/host_key\nPidFile none\n"
             f"AuthorizedKeysFile {folder}/authorized_keys\nStrictModes no\nUsePAM no\n"
             "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n"
-            + (f"SetEnv {words}\n" if words else "")
+            f"SetEnv {words}\n"
         )
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
