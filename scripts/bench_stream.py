@@ -25,6 +25,7 @@ from edgenet.environment import Probe
 from edgenet.runner import Frame
 from edgenet.runtime import litert
 from edgenet.stream import loop
+from edgenet.stream.ahead import Ahead
 from edgenet.stream.decide import Decide
 from edgenet.stream.fake import Fake
 from edgenet.stream.grabber import Grabber
@@ -212,7 +213,9 @@ def live_loop(bundle: Bundle, runner: InProcess, settings: Settings) -> tuple[fl
     camera = Mode(SIZE, settings.camera_fps)
     with (
         closing(JsonLines(File(Path(os.devnull)))) as sink,
-        closing(Grabber(lambda: Fake(camera), on_event=print)) as grabber,
+        closing(
+            Grabber(lambda: Ahead(Fake(camera), bundle.spec.preprocess), on_event=print)
+        ) as grabber,
         Stop(duration_s=settings.seconds) as stop,
     ):
         decide = Decide(bundle.labels, top_k=TOP_K)

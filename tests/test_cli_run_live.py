@@ -189,7 +189,7 @@ class Lost:
 
 
 def test_what_a_camera_says_goes_to_standard_error_and_no_frame_is_a_failure(monkeypatch):
-    def open_frames(source, *, on_error, on_event, give_up_s):
+    def open_frames(source, *, on_error, on_event, give_up_s, ahead):
         assert give_up_s == 7
         return Lost(on_event)
 

@@ -14,6 +14,7 @@ from edgenet.errors import BundleError
 from edgenet.runner import Frame
 from edgenet.runtime.litert import LiteRT
 from edgenet.spec import EXPORTED, TensorSpec
+from edgenet.stream.ahead import Ahead, Fitted
 from edgenet.stream.classify import Classifier, _reals, probabilities
 from edgenet.stream.runner import InProcess
 
@@ -144,3 +145,37 @@ def test_a_frame_of_the_models_own_size_is_left_as_it_is():
     rgb = GOLDEN.inputs[0].copy()
     Classifier.open(TINY, "int8.tflite")(Frame(0, 0.0, rgb))
     np.testing.assert_array_equal(GOLDEN.inputs[0], rgb)
+
+
+class Camera:
+    live = True
+    closed = False
+
+    def __iter__(self):
+        generator = np.random.default_rng(0)
+        for index in range(3):
+            rgb = generator.integers(0, 256, (480, 640, 3), dtype=np.uint8)
+            yield Frame(index, 5.0 * index, rgb, name="camera", label=index)
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.mark.parametrize("variant", ["int8.tflite", "fp32.onnx"])
+def test_frames_fitted_ahead_are_answered_the_same_to_the_last_bit(variant):
+    classifier, camera = Classifier.open(TINY, variant), Camera()
+    source = Ahead(camera, TINY.spec.preprocess)
+    # all are fitted before the first is looked at: each has pixels of its own
+    for plain, fitted in zip(list(Camera()), list(source), strict=True):
+        assert isinstance(fitted, Fitted)
+        assert (fitted.index, fitted.captured_ms, fitted.name, fitted.label) == (
+            plain.index,
+            plain.captured_ms,
+            plain.name,
+            plain.label,
+        )
+        expected, found = classifier(plain), classifier(fitted)
+        np.testing.assert_array_equal(expected.logits, found.logits)
+        assert 0 < fitted.fit_ms < found.stage_ms["preprocess"]
+    source.close()
+    assert camera.closed

@@ -13,6 +13,7 @@ import pytest
 
 from edgenet.runner import Frame, Prediction
 from edgenet.stream import loop
+from edgenet.stream.ahead import Fitted
 from edgenet.stream.decide import Decide
 from edgenet.stream.grabber import Grabber
 from edgenet.stream.statistics import Statistics
@@ -98,6 +99,21 @@ def test_the_stages_of_a_live_frame_add_up_to_its_latency():
     assert sum(result.stage_ms.values()) == pytest.approx(result.latency_ms)
     assert 100 <= result.stage_ms["capture"] <= result.latency_ms
     assert (result.stage_ms["invoke"], result.dropped) == (0.5, 7)
+
+
+def test_what_was_fitted_ahead_is_preprocessing_and_not_capture():
+    captured = now_ms() - 100
+    fitted = Fitted(0, captured, RGB, pixels=RGB, fit_ms=40.0)
+
+    def work(frames):
+        for one in frames:
+            yield Prediction(one.index, np.float32([0, 1]), {"preprocess": one.fit_ms})
+
+    (result,) = run(Live([fitted]), work=work).results
+    assert 60 <= result.stage_ms["capture"] <= result.latency_ms - 40
+    assert result.stage_ms["preprocess"] == 40
+    assert result.stage_ms["postprocess"] >= 0
+    assert sum(result.stage_ms.values()) == pytest.approx(result.latency_ms)
 
 
 def test_the_time_of_the_sinks_is_measured_and_is_no_part_of_the_latency():

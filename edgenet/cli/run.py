@@ -19,7 +19,8 @@ from edgenet.errors import DataError, SourceError, UsageError, unknown
 if TYPE_CHECKING:
     from edgenet.bundle import Bundle
     from edgenet.cli.rows import LiveLine, Rows
-    from edgenet.runner import Runner
+    from edgenet.runner import Runner, Source
+    from edgenet.stream.grabber import Grabber
     from edgenet.stream.result import Sink
     from edgenet.stream.sinks import Setting
     from edgenet.stream.statistics import Statistics
@@ -79,7 +80,7 @@ def _run(bundle: Bundle, source: str, given: dict[str, Any], stop: Stop) -> None
     from edgenet.stream import loop
     from edgenet.stream.decide import Decide
     from edgenet.stream.sinks import to_stdout
-    from edgenet.stream.source import is_live, open_frames
+    from edgenet.stream.source import is_live
     from edgenet.stream.statistics import WINDOW, Statistics
 
     live = is_live(source)
@@ -89,29 +90,13 @@ def _run(bundle: Bundle, source: str, given: dict[str, Any], stop: Stop) -> None
     show: Rows | LiveLine = (
         rows.LiveLine(bundle.labels, statistics, shown=shown) if live else rows.Rows(bundle.labels)
     )
-    skipped = 0
-
-    def skip(error: DataError) -> None:
-        nonlocal skipped
-        skipped += 1
-        show.say(f"skipped {error}")
-
-    def tell(event: str) -> None:
-        statistics.note(event)
-        show.say(event)
-
+    skipped: list[DataError] = []
     target = _target(bundle, given["target"])
     chosen = _chosen(bundle, given)
-    decide = Decide(
-        bundle.labels,
-        top_k=given["top_k"],
-        threshold=given["threshold"],
-        smooth=given["smooth"],
-    )
+    answer = {name: given[name] for name in ("top_k", "threshold", "smooth")}
     with ExitStack() as opened:
-        frames = opened.enter_context(
-            closing(open_frames(source, on_error=skip, on_event=tell, give_up_s=given["give_up"]))
-        )
+        frames = _frames(source, bundle, given["give_up"], show, statistics, skipped)
+        opened.callback(frames.close)
         runner = opened.enter_context(_prepared(target, bundle, chosen))
         for note in getattr(runner, "notes", ()):
             show.say(note)
@@ -121,14 +106,39 @@ def _run(bundle: Bundle, source: str, given: dict[str, Any], stop: Stop) -> None
         if shown:
             sinks.insert(0, show)
             opened.callback(show.close)
+        decide = Decide(bundle.labels, **answer)
         loop.run(frames, runner.run, decide, sinks, statistics=statistics, stop=stop)
     found = statistics.snapshot()
-    if not found.frames and stop.signal is None:
+    if found.frames and shown:
+        show.say(rows.summary(found, model, live=live, skipped=len(skipped)))
+    elif not found.frames and stop.signal is None:
         if live:
             raise SourceError("no frame came before the loop was to end")
-        raise DataError(f"no picture could be classified; skipped {skipped}")
-    if found.frames and shown:
-        show.say(rows.summary(found, model, live=live, skipped=skipped))
+        raise DataError(f"no picture could be classified; skipped {len(skipped)}")
+
+
+def _frames(
+    source: str,
+    bundle: Bundle,
+    give_up_s: float,
+    show: Rows | LiveLine,
+    statistics: Statistics,
+    skipped: list[DataError],
+) -> Source | Grabber:
+    from edgenet.environment import usable_cores
+    from edgenet.stream.source import open_frames
+
+    def skip(error: DataError) -> None:
+        skipped.append(error)
+        show.say(f"skipped {error}")
+
+    def tell(event: str) -> None:
+        statistics.note(event)
+        show.say(event)
+
+    # on a single core it would only take time from the model
+    ahead = bundle.spec.preprocess if usable_cores() > 1 else None
+    return open_frames(source, on_error=skip, on_event=tell, give_up_s=give_up_s, ahead=ahead)
 
 
 def _target(bundle: Bundle, wanted: str | None) -> Target:

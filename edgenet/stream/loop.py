@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgenet.runner import Frame, Prediction
+from edgenet.stream.ahead import Fitted
 from edgenet.stream.decide import label
 from edgenet.stream.result import Guess, Result, Sink
 from edgenet.stream.statistics import Statistics
@@ -58,11 +59,13 @@ def run(
             frame, taken_ms = at_work.popleft()
         top = decide(prediction.logits)
         done_ms = time.monotonic() * 1e3
+        # a live frame may have been fitted before it was taken
+        begun_ms = taken_ms - (frame.fit_ms if isinstance(frame, Fitted) else 0.0)
         stage_ms = dict(prediction.stage_ms)
-        rest = done_ms - taken_ms - sum(stage_ms.values())
+        rest = done_ms - begun_ms - sum(stage_ms.values())
         stage_ms["postprocess"] = stage_ms.get("postprocess", 0.0) + rest
         if live:
-            stage_ms = {"capture": taken_ms - frame.captured_ms, **stage_ms}
+            stage_ms = {"capture": begun_ms - frame.captured_ms, **stage_ms}
         result = Result(
             frame=frame.index,
             name=frame.name,

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from edgenet.errors import SourceError, UsageError, nothing_at
 from edgenet.runner import Source
+from edgenet.spec import Preprocess
+from edgenet.stream.ahead import Ahead
 from edgenet.stream.fake import Fake
 from edgenet.stream.grabber import GIVE_UP_S, Grabber
 from edgenet.stream.mjpeg import Mjpeg
@@ -72,6 +74,7 @@ def open_frames(
     on_error: OnError = refuse,
     on_event: OnEvent = _ignore,
     give_up_s: float = GIVE_UP_S,
+    ahead: Preprocess | None = None,
 ) -> Source | Grabber:
     """Open what ``--source`` names as a loop wants it: a live source behind a ``Grabber``.
 
@@ -81,6 +84,7 @@ def open_frames(
         on_event: told in words, from another thread, what a live source grants, once, and each
             time it is lost and back.
         give_up_s: seconds without a frame after which a live source is an error.
+        ahead: what the thread that reads a live source fits its frames to; None leaves them.
 
     Raises:
         UsageError: the words of ``source`` are wrong.
@@ -96,7 +100,12 @@ def open_frames(
     live = _live(source, say_once)
     if live is None:
         return _finite(source, on_error)
-    return Grabber(live, on_event=on_event, give_up_s=give_up_s)
+    opening = live if ahead is None else partial(_open_ahead, live, ahead)
+    return Grabber(opening, on_event=on_event, give_up_s=give_up_s)
+
+
+def _open_ahead(live: Callable[[], Source], preprocess: Preprocess) -> Source:
+    return Ahead(live(), preprocess)
 
 
 def _live(source: str, on_event: OnEvent) -> Callable[[], Source] | None:
