@@ -492,12 +492,26 @@ def test_rtsp_camera_with_a_password(rtsp):
     assert "secret" not in str(e.value)
 
 
-@pytest.mark.tool("gst-launch-1.0")
-def test_opencv_is_left_as_it_was(rtsp):
-    _, port = rtsp()
+@pytest.mark.parametrize("wanted", [None, "rtsp_transport;udp"])
+def test_tcp_is_asked_for_while_the_stream_is_opened_and_no_longer(monkeypatch, wanted):
+    name, seen = "OPENCV_FFMPEG_CAPTURE_OPTIONS", []
+    monkeypatch.delenv(name, raising=False)
+    if wanted:
+        monkeypatch.setenv(name, wanted)
     before = dict(os.environ)
-    source = Rtsp(f"rtsp://127.0.0.1:{port}/cam")
-    source.close()
+
+    class Closed:
+        def __init__(self, *arguments):
+            seen.append(os.environ.get(name))
+
+        def isOpened(self):  # noqa: N802
+            return False
+
+    monkeypatch.setattr(cv2, "VideoCapture", Closed)
+    refused = pytest.raises(SourceError, match="answers but gives no video")
+    with socket.create_server(("127.0.0.1", 0)) as camera, refused:
+        Rtsp(f"rtsp://127.0.0.1:{camera.getsockname()[1]}/cam")
+    assert seen == [wanted or "rtsp_transport;tcp"]
     assert dict(os.environ) == before
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from time import monotonic
@@ -17,6 +20,9 @@ from edgenet.stream.lease import Lease
 PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
 OPEN_S = 10.0
 SILENCE_S = 5.0
+
+_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+_environment = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,8 @@ class Rtsp:
             cv2.CAP_PROP_N_THREADS: 1,
         }
         flat = [number for pair in settings.items() for number in pair]
-        self._capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, flat)
+        with _over_tcp():
+            self._capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, flat)
         if not self._capture.isOpened():
             raise SourceError(
                 f"{self.address.shown} answers but gives no video; check the path, the user and the"
@@ -137,6 +144,24 @@ class Rtsp:
 def without_secrets(source: str) -> str:
     """What a source may be called in messages: an address only by scheme, host and port."""
     return Address.parse(source).shown if "://" in source else source
+
+
+@contextlib.contextmanager
+def _over_tcp() -> Iterator[None]:
+    """Have FFmpeg ask for TCP, which OpenCV takes from the environment alone, when it opens.
+
+    UDP is what OpenCV 4 asks for first; lost packets then spoil pictures.  Who set the variable
+    wants something else, and keeps it.
+    """
+    with _environment:
+        if _OPTIONS in os.environ:
+            yield
+            return
+        os.environ[_OPTIONS] = "rtsp_transport;tcp"
+        try:
+            yield
+        finally:
+            os.environ.pop(_OPTIONS, None)
 
 
 def _netloc(host: str, port: int | None) -> str:
