@@ -113,6 +113,11 @@ def _made(
             f" {found[0].path} is"
         )
     compiled = _compiled(given["compiled"])
+    if compiled is not None:
+        original = next((one for one in found if one.variant == "int8.tflite"), None)
+        if original is None:
+            raise UsageError("--compiled needs the int8 .tflite beside it, which it was made of")
+        compiler.check_ends(compiled, (original.input,), (original.output,))
     bundle = foreign.make(
         found, output, wishes, target=target.name, command=typed(ctx), progress=progress
     )

@@ -108,15 +108,26 @@ def add(bundle: Bundle, compiled: Compiled, destination: Path) -> Bundle:
         ExportError: the compiled model takes or gives something else than the bundle's.
     """
     record = bundle.record(COMPILED_FROM[VARIANT])
+    check_ends(compiled, record.inputs, record.outputs)
+    return add_model(bundle, VARIANT, compiled.content, destination, versions=compiled.versions)
+
+
+def check_ends(
+    compiled: Compiled, takes: Sequence[TensorSpec], gives: Sequence[TensorSpec]
+) -> None:
+    """Refuse a model that was compiled from another than the one with these ends.
+
+    Raises:
+        ExportError: it takes or gives something else.
+    """
     for what, ours, theirs in zip(
-        ("takes", "gives"), (record.inputs, record.outputs), ends(compiled.content), strict=True
+        ("takes", "gives"), (takes, gives), ends(compiled.content), strict=True
     ):
         if [_kind(one) for one in ours] != [_kind(one) for one in theirs]:
             raise ExportError(
-                f"the compiled model {what} {_shown(theirs)}, the bundle's int8.tflite"
-                f" {_shown(ours)}; it was compiled from another model"
+                f"the compiled model {what} {_shown(theirs)}, the int8 one {_shown(ours)}; it was"
+                " compiled from another model"
             )
-    return add_model(bundle, VARIANT, compiled.content, destination, versions=compiled.versions)
 
 
 def read(content: bytes, name: str) -> Compiled:

@@ -161,8 +161,8 @@ def test_what_does_not_fit_together_is_refused(whole):
         CORAL.runner(whole, backend="tpu")
     with pytest.raises(UsageError, match=r"the backend cpu does not run int8_edgetpu\.tflite"):
         CORAL.runner(whole, backend="cpu", variant="int8_edgetpu.tflite")
-    with pytest.raises(TargetError, match=r"coral runs .*, not fp32\.tflite"):
-        CORAL.runner(TINY, variant="fp32.tflite")
+    with pytest.raises(TargetError, match=r"coral runs .*, not fp32\.onnx"):
+        CORAL.runner(TINY, variant="fp32.onnx")
 
 
 def test_no_module_of_ours_needs_pycoral():
