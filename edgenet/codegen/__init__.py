@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from edgenet.codegen.eliminate import LayerSaving, Report, eliminate
+from edgenet.codegen.graph import read
 
-__all__ = ["LayerSaving", "Report", "eliminate"]
+__all__ = ["LayerSaving", "Report", "eliminate", "read"]

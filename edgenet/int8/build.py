@@ -104,7 +104,7 @@ class _Builder:
 
 
 # inputs are refused in the words of operators
-_NO_OPERATOR = Operator(0, "input", False, 1, (), (), "", {}, b"")
+_NO_OPERATOR = Operator(-1, "input", False, 1, (), (), "", {}, b"")
 
 
 def _port(tensor: Tensor, value: Value) -> Port:

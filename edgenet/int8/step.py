@@ -34,6 +34,7 @@ class Step:
         self.operator = operator
         self._values = values
         self.name = f"{operator.name} {operator.index}"
+        self._who = f"operator {self.name}" if operator.index >= 0 else "an input"
 
     def refuse(self, reason: str, tensor: Tensor | Value | None = None) -> NoReturn:
         """Say which operator, which tensor, and why.
@@ -42,7 +43,7 @@ class Step:
             GraphError: always.
         """
         where = f", tensor {tensor.index} {tensor.name!r}," if tensor is not None else ""
-        raise GraphError(f"{self._model}: operator {self.name}{where} {reason}")
+        raise GraphError(f"{self._model}: {self._who}{where} {reason}")
 
     def need_inputs(self, least: int, most: int | None = None) -> None:
         count, most = len(self.operator.inputs), most or least
