@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -327,6 +328,19 @@ def test_server_that_is_not_there_is_named():
         for scheme in ("http", "rtsp"):
             with pytest.raises(SourceError, match=r"cannot be reached \(Connection refused\)"):
                 open_source(f"{scheme}://me:secret@127.0.0.1:{port}/")
+
+
+@pytest.mark.tool("openssl")
+def test_certificate_that_nobody_vouches_for_is_refused_in_words(server, tmp_path):
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
+    command += ["-subj", "/CN=camera", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    with pytest.raises(SourceError, match=r"a certificate that is not trusted here \(self.signed"):
+        Mjpeg(url(server, "stream").replace("http:", "https:"))
 
 
 def test_silent_camera_is_an_error_after_a_while(server, monkeypatch):

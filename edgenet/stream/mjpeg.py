@@ -7,6 +7,7 @@ import os
 import re
 import select
 import socket
+import ssl
 from collections.abc import Iterator
 from http.client import HTTPException, HTTPResponse
 from time import monotonic
@@ -188,9 +189,7 @@ def _open(address: Address) -> HTTPResponse:
         error.close()
         problem = _refusal(error.code)
     except (OSError, HTTPException) as error:
-        reason = error.reason if isinstance(error, URLError) else error
-        words = getattr(reason, "strerror", None) or reason
-        problem = f"cannot be reached ({words}); check that the camera is on and the address right"
+        problem = _unreachable(error.reason if isinstance(error, URLError) else error)
     except ValueError:
         # what urllib makes of a way to log in that it does not know
         problem = _refusal(401)
@@ -212,6 +211,16 @@ def _refusal(code: int) -> str:
     if code == 404:
         return "has nothing at this path; its manual tells the path of the MJPEG stream"
     return f"answers with the error {code}; check the path"
+
+
+def _unreachable(reason: BaseException | str) -> str:
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return (
+            f"has a certificate that is not trusted here ({reason.verify_message}); add it to the"
+            " system's certificates, or write http:// on a network of your own"
+        )
+    words = getattr(reason, "strerror", None) or reason
+    return f"cannot be reached ({words}); check that the camera is on and the address right"
 
 
 def _boundary(response: HTTPResponse, name: str) -> str:
