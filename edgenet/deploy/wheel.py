@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import importlib.util
-import json
 import shutil
 import subprocess
 import sys
@@ -13,8 +12,8 @@ import tempfile
 import zipfile
 from importlib import metadata
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
+import edgenet
 from edgenet.errors import DeployError
 
 _BUILT = shutil.ignore_patterns("__pycache__", "*.pyc", "build")
@@ -28,8 +27,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 def own(folder: Path) -> Path:
     """Write the wheel of the edgenet that is running.
 
-    A checkout that was installed with ``pip install -e`` is built; an installed wheel is packed
-    again from its files, which are the wheel's.
+    A checkout is built; an installed wheel is packed again from its files, which are the wheel's.
 
     Args:
         folder: where the wheel is written.
@@ -37,14 +35,15 @@ def own(folder: Path) -> Path:
     Raises:
         DeployError: edgenet was not installed, or the build failed.
     """
+    top = Path(edgenet.__file__).parent.parent
+    if all((top / name).exists() for name in (*_SOURCES, *_BESIDE)):
+        return _build(top, folder)
     try:
-        found = metadata.distribution("edgenet")
+        return _pack(metadata.distribution("edgenet"), folder)
     except metadata.PackageNotFoundError:
         raise DeployError(
-            "edgenet runs from a folder that was never installed; run: pip install -e FOLDER"
+            f"edgenet runs from {top}, where it was never installed; run: pip install edgenet"
         ) from None
-    checkout = _checkout(found)
-    return _build(checkout, folder) if checkout else _pack(found, folder)
 
 
 def digest(wheel: Path) -> str:
@@ -56,14 +55,6 @@ def digest(wheel: Path) -> str:
                 content = hashlib.sha256(archive.read(name)).hexdigest()
                 total.update(f"{name}\0{content}\n".encode())
     return total.hexdigest()
-
-
-def _checkout(found: metadata.Distribution) -> Path | None:
-    """The folder of an editable install."""
-    origin = json.loads(found.read_text("direct_url.json") or "{}")
-    if not origin.get("dir_info", {}).get("editable"):
-        return None
-    return Path(unquote(urlsplit(origin["url"]).path))
 
 
 def _build(checkout: Path, folder: Path) -> Path:

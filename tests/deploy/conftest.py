@@ -2,15 +2,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from loopback import Sshd
+from loopback import Sshd, sshd
 from standin import Device
 
 from edgenet.cli.deploy import ROOT
 from edgenet.remote import connection
 
+__all__ = ["sshd"]
+
 TINY = Path(__file__).parent.parent / "golden" / "tiny"
+# what a Raspberry Pi with bookworm says of itself
+GOOD: dict[str, Any] = {
+    "executable": "/usr/bin/python3", "python": (3, 11, 2), "machine": "aarch64", "bits": 64,
+    "libc": "glibc", "libc_version": (2, 36), "venv": True, "picamera2": True, "pinned": {},
+    "free": 10**9, "home": "/home/pi", "data": "", "cameras": ("/dev/video0",), "groups": (),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -14,11 +14,7 @@ from edgenet.deploy import facts
 from edgenet.errors import DeployError
 from edgenet.remote import Remote
 
-GOOD: dict[str, Any] = {
-    "executable": "/usr/bin/python3", "python": (3, 11, 2), "machine": "aarch64", "bits": 64,
-    "libc": "glibc", "libc_version": (2, 36), "venv": True, "picamera2": True, "pinned": {},
-    "free": 10**9, "home": "/home/pi", "data": "", "cameras": ("/dev/video0",), "groups": (),
-}  # fmt: skip
+from .conftest import GOOD
 
 
 def test_the_device_tells_what_it_has(pi: Device) -> None:

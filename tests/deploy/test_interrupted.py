@@ -13,7 +13,8 @@ from standin import Device
 
 from edgenet.deploy.layout import Layout
 
-TINY = Path(__file__).parent.parent / "golden" / "tiny"
+from .conftest import TINY
+
 pytestmark = pytest.mark.tool("sshd")
 
 DEPLOY = """

@@ -1,33 +1,20 @@
 from __future__ import annotations
 
-import json
 import zipfile
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
+import edgenet
 from edgenet.deploy import wheel
 from edgenet.errors import DeployError
 
 ROOT = Path(__file__).parent.parent.parent
 
 
-class Installed(metadata.PathDistribution):
-    """A distribution whose direct_url.json says that it is a checkout."""
-
-    def __init__(self, folder: Path, checkout: Path) -> None:
-        super().__init__(folder)
-        self.checkout = checkout
-
-    def read_text(self, filename: str) -> str | None:
-        if filename == "direct_url.json":
-            return json.dumps({"url": self.checkout.as_uri(), "dir_info": {"editable": True}})
-        return super().read_text(filename)
-
-
-def say(monkeypatch: pytest.MonkeyPatch, found: metadata.Distribution) -> None:
-    monkeypatch.setattr(metadata, "distribution", lambda name: found)
+def runs_from(monkeypatch: pytest.MonkeyPatch, top: Path) -> None:
+    monkeypatch.setattr(edgenet, "__file__", str(top / "edgenet" / "__init__.py"))
 
 
 def test_a_checkout_is_built_and_what_was_installed_is_packed_again(
@@ -36,7 +23,7 @@ def test_a_checkout_is_built_and_what_was_installed_is_packed_again(
     site, built_in, packed_in = (tmp_path / name for name in ("site", "built", "packed"))
     for folder in (site, built_in, packed_in):
         folder.mkdir()
-    say(monkeypatch, Installed(tmp_path, ROOT))
+    runs_from(monkeypatch, ROOT)
     built = wheel.own(built_in)
     with zipfile.ZipFile(built) as archive:
         archive.extractall(site)  # what pip does, and then it writes some files of its own
@@ -49,7 +36,9 @@ def test_a_checkout_is_built_and_what_was_installed_is_packed_again(
     assert "edgenet/targets/rpi/target.toml" in names
     assert "edgenet/deploy/unit.service" in names
 
-    say(monkeypatch, metadata.PathDistribution(info))
+    runs_from(monkeypatch, site)
+    found = metadata.PathDistribution(info)
+    monkeypatch.setattr(metadata, "distribution", lambda name: found)
     packed = wheel.own(packed_in)
     with zipfile.ZipFile(packed) as archive:
         assert archive.testzip() is None
@@ -67,7 +56,8 @@ def test_a_folder_that_was_never_installed_is_refused(
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "distribution", nothing)
-    with pytest.raises(DeployError, match="run: pip install -e FOLDER"):
+    runs_from(monkeypatch, tmp_path)
+    with pytest.raises(DeployError, match="was never installed; run: pip install edgenet"):
         wheel.own(tmp_path)
 
 
@@ -79,7 +69,7 @@ def test_a_build_that_fails_is_one_sentence(
         (checkout / name).mkdir(parents=True)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         (checkout / name).write_text("this is no TOML\n")
-    say(monkeypatch, Installed(tmp_path, checkout))
+    runs_from(monkeypatch, checkout)
     with pytest.raises(DeployError, match=r"no wheel could be built from .*checkout"):
         wheel.own(tmp_path)
 
