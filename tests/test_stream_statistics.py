@@ -90,6 +90,21 @@ def test_the_rate_is_of_the_last_seconds_and_falls_to_zero(clock):
     assert found.snapshot().fps == 0
 
 
+def test_a_window_shorter_than_the_seconds_gives_the_rate_too(clock):
+    found = Statistics(window=50)
+    for _ in range(500):
+        clock.now += 0.002
+        found.observe(result(), publish_ms=0.0)
+    assert found.snapshot().fps == pytest.approx(500)
+
+
+def test_a_single_result_has_a_rate(clock):
+    found = Statistics()
+    clock.now += 2
+    found.observe(result(), publish_ms=0.0)
+    assert found.snapshot().fps == 0.5
+
+
 def test_what_the_source_says_is_shown_until_a_frame_comes():
     found = Statistics()
     found.note("the camera is lost")

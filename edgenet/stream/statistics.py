@@ -16,6 +16,9 @@ WINDOW = 300
 FPS_OVER_S = 5.0
 PUBLISH = "publish"
 
+# when it was taken in, the result, its latency, the milliseconds of its sinks
+_Entry = tuple[float, Result, float, float]
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -68,8 +71,7 @@ class Statistics:
         self.started = time.time()
         self._begin = time.monotonic()
         self._lock = threading.Lock()
-        self._window: deque[tuple[Result, float, float]] = deque(maxlen=window)
-        self._times: deque[float] = deque()
+        self._window: deque[_Entry] = deque(maxlen=window)
         self._frames = 0
         self._seen: Counter[str] = Counter()
         self._total_ms: defaultdict[str, float] = defaultdict(float)
@@ -80,10 +82,7 @@ class Statistics:
         now = time.monotonic()
         latency = _latency(result)
         with self._lock:
-            self._window.append((result, latency, publish_ms))
-            self._times.append(now)
-            while self._times[0] < now - FPS_OVER_S:
-                self._times.popleft()
+            self._window.append((now, result, latency, publish_ms))
             self._frames += 1
             self._seen[result.label] += 1
             total = self._total_ms
@@ -102,20 +101,19 @@ class Statistics:
         """The state now."""
         now = time.monotonic()
         with self._lock:
-            window, times = list(self._window), list(self._times)
+            window = list(self._window)
             frames, event = self._frames, self._event
             seen, total_ms = dict(self._seen), dict(self._total_ms)
         uptime = now - self._begin
-        latest = window[-1][0] if window else None
-        recent = tuple(latency for _, latency, _ in window)
+        latest = window[-1][1] if window else None
+        recent = tuple(latency for _, _, latency, _ in window)
         p50, p90, p99 = np.percentile(recent, (50, 90, 99)).tolist() if recent else (None,) * 3
-        fresh = sum(at >= now - FPS_OVER_S for at in times)
         return Snapshot(
             started=self.started,
             uptime_s=uptime,
             frames=frames,
             dropped=latest.dropped if latest else 0,
-            fps=fresh / min(uptime, FPS_OVER_S) if fresh else 0.0,
+            fps=_fps(window, now, min(uptime, FPS_OVER_S)),
             p50_ms=p50,
             p90_ms=p90,
             p99_ms=p99,
@@ -124,7 +122,7 @@ class Statistics:
             seen=seen,
             total_ms=total_ms,
             latest=latest,
-            since_s=now - times[-1] if times else None,
+            since_s=now - window[-1][0] if window else None,
             event=event,
         )
 
@@ -133,11 +131,21 @@ def _latency(result: Result) -> float:
     return sum(result.stage_ms.values()) if result.latency_ms is None else result.latency_ms
 
 
-def _medians(window: list[tuple[Result, float, float]]) -> dict[str, float]:
+def _fps(window: list[_Entry], now: float, over_s: float) -> float:
+    """Results a second; a full window may reach back less than ``over_s`` seconds."""
+    fresh = [at for at, *_ in window if at >= now - over_s]
+    if not fresh:
+        return 0.0
+    if len(fresh) == len(window) > 1:
+        return (len(fresh) - 1) / max(now - fresh[0], 1e-9)
+    return len(fresh) / over_s
+
+
+def _medians(window: list[_Entry]) -> dict[str, float]:
     if not window:
         return {}
     stages = {
-        stage: float(np.median([result.stage_ms[stage] for result, _, _ in window]))
-        for stage in window[-1][0].stage_ms
+        stage: float(np.median([result.stage_ms[stage] for _, result, _, _ in window]))
+        for stage in window[-1][1].stage_ms
     }
-    return stages | {PUBLISH: float(np.median([publish for _, _, publish in window]))}
+    return stages | {PUBLISH: float(np.median([publish for *_, publish in window]))}
