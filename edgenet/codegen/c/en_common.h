@@ -1,0 +1,70 @@
+/* What all kernels share: types, and which of the three flavours this compiler builds.
+ *
+ * Maps are NHWC, of int8 codes.  Nothing is allocated, nothing is global: parameters are constants
+ * in flash, scratch memory comes from the caller. */
+#ifndef EN_COMMON_H
+#define EN_COMMON_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__BYTE_ORDER__) && (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)
+#error "weights are packed for little-endian processors"
+#endif
+
+/* Cortex-M4, M7, M33, M55: two 16-bit multiplications an instruction. */
+#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && defined(__GNUC__) && !defined(EN_PORTABLE)
+#define EN_DSP 1
+#else
+#define EN_DSP 0
+#endif
+
+#if defined(__cplusplus)
+#define EN_BEGIN extern "C" {
+#define EN_END }
+#else
+#define EN_BEGIN
+#define EN_END
+#endif
+
+#if defined(__GNUC__)
+#define EN_RESTRICT __restrict
+#else
+#define EN_RESTRICT
+#endif
+
+/* How the sums of two output channels become codes: see en_requantize.h.  right is the number of
+ * bits that a product is shifted to the right by; to the left where it is negative. */
+typedef struct {
+    int32_t bias[2];
+    int32_t multiplier[2];
+    int16_t right[2];
+} en_pair;
+
+/* What the codes of an output are held to. */
+typedef struct {
+    int32_t zero_point;
+    int32_t low;
+    int32_t high;
+} en_range;
+
+/* Four bytes, aligned or not. */
+static inline uint32_t en_load_word(const int8_t *from)
+{
+    uint32_t word;
+    (void)memcpy(&word, from, sizeof word);
+    return word;
+}
+
+static inline int32_t en_min(int32_t a, int32_t b)
+{
+    return (a < b) ? a : b;
+}
+
+static inline int32_t en_max(int32_t a, int32_t b)
+{
+    return (a > b) ? a : b;
+}
+
+#endif

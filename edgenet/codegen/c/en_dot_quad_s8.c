@@ -1,0 +1,240 @@
+#include "en_dot.h"
+
+#include "en_requantize.h"
+
+#if EN_DSP
+
+/* Four pixels by two channels: eight sums in r4 to r11, and no register left, so that what is
+ * needed once a pair lies on the stack.  A word of weights is loaded twice, for its even and its odd
+ * bytes: cheaper than a register to keep it in.  52 instructions for 64 multiplications.
+ *
+ * Rounding: ASRS leaves the last bit that it shifts out in the carry, and ADC adds that bit, halves
+ * up, with the zero point.  Where the least code is the zero point (relu), halves away from zero
+ * need no care: negative numbers end at the least code anyhow; zero point -128 is SBC of 127. */
+void en_dot_quad_dsp(const int8_t *quad, const int8_t *weight, const en_pair *pairs, int8_t *out,
+                     const en_dot *dot, int32_t relu);
+
+__asm__(
+    ".syntax unified\n"
+    ".section .text.en_dot_quad_dsp,\"ax\",%progbits\n"
+    ".p2align 2\n"
+    ".thumb\n"
+    ".global en_dot_quad_dsp\n"
+    ".type en_dot_quad_dsp,%function\n"
+    ".thumb_func\n"
+
+    ".macro en_dot_half turn, step\n"
+    "ldrd r12, lr, [r1]\\step\n"
+    "sxtb16 r12, r12\\turn\n"
+    "sxtb16 lr, lr\\turn\n"
+    "ldrd r2, r3, [r0], #8\n"
+    "smlad r4, r12, r2, r4\n"
+    "smlad r8, lr, r2, r8\n"
+    "smlad r5, r12, r3, r5\n"
+    "smlad r9, lr, r3, r9\n"
+    "ldrd r2, r3, [r0], #8\n"
+    "smlad r6, r12, r2, r6\n"
+    "smlad r10, lr, r2, r10\n"
+    "smlad r7, r12, r3, r7\n"
+    "smlad r11, lr, r3, r11\n"
+    ".endm\n"
+    ".macro en_dot_four\n"
+    "en_dot_half \"\", \"\"\n"
+    "en_dot_half \", ror #8\", \", #8\"\n"
+    ".endm\n"
+
+    /* sum, multiplier, right */
+    ".macro en_dot_relu sum, by, right\n"
+    "smmulr \\sum, \\sum, \\by\n"
+    "asrs \\sum, \\sum, \\right\n"
+    "sbc \\sum, \\sum, #127\n"
+    "ssat \\sum, #8, \\sum\n"
+    ".endm\n"
+    /* the same with any zero point and range, which r0 points to */
+    ".macro en_dot_any sum, by, right\n"
+    "smmulr \\sum, \\sum, \\by\n"
+    "add \\sum, \\sum, \\sum, asr #31\n"
+    "ldr r1, [r0]\n"
+    "asrs \\sum, \\sum, \\right\n"
+    "adc \\sum, \\sum, r1\n"
+    "ldr r1, [r0, #4]\n"
+    "cmp \\sum, r1\n"
+    "it lt\n"
+    "movlt \\sum, r1\n"
+    "ldr r1, [r0, #8]\n"
+    "cmp \\sum, r1\n"
+    "it gt\n"
+    "movgt \\sum, r1\n"
+    ".endm\n"
+
+    /* stack: 0 quad, 4 pair, 8 out, 12 channels, 16 pairs left, 20 end of blocks of sixteen terms,
+     * 24 end of the pair's weights, 28 bytes of blocks, 32 bytes of a pair, 36 relu, 40 range */
+    "en_dot_quad_dsp:\n"
+    "push {r4-r11, lr}\n"
+    "sub sp, #44\n"
+    "strd r0, r2, [sp]\n"
+    "str r3, [sp, #8]\n"
+    "ldrd r4, r5, [sp, #80]\n"
+    "ldr r6, [r4, #16]\n"
+    "add r7, r6, #1\n"
+    "lsr r7, r7, #1\n"
+    "strd r6, r7, [sp, #12]\n"
+    "ldr r6, [r4, #12]\n"
+    "lsl r7, r6, #1\n"
+    "bic r6, r7, #31\n"
+    "strd r6, r7, [sp, #28]\n"
+    "str r5, [sp, #36]\n"
+    "add r4, r4, #20\n"
+    "str r4, [sp, #40]\n"
+
+    "1:\n"
+    "ldrd r0, r2, [sp]\n"
+    "ldrd r4, r8, [r2]\n"
+    "ldrd r3, r12, [sp, #28]\n"
+    "add r3, r3, r1\n"
+    "add r12, r12, r1\n"
+    "strd r3, r12, [sp, #20]\n"
+    "lsl r4, r4, #1\n"
+    "lsl r8, r8, #1\n"
+    "mov r5, r4\n"
+    "mov r6, r4\n"
+    "mov r7, r4\n"
+    "mov r9, r8\n"
+    "mov r10, r8\n"
+    "mov r11, r8\n"
+    "cmp r1, r3\n"
+    "beq 3f\n"
+    "2:\n"
+    "en_dot_four\n"
+    "en_dot_four\n"
+    "en_dot_four\n"
+    "en_dot_four\n"
+    "ldr r2, [sp, #20]\n"
+    "cmp r1, r2\n"
+    "bne 2b\n"
+    "3:\n"
+    "ldr r2, [sp, #24]\n"
+    "cmp r1, r2\n"
+    "beq 5f\n"
+    "4:\n"
+    "en_dot_four\n"
+    "ldr r2, [sp, #24]\n"
+    "cmp r1, r2\n"
+    "bne 4b\n"
+
+    "5:\n"
+    "ldr r2, [sp, #4]\n"
+    "ldrd r12, lr, [r2, #8]\n"
+    "ldr r3, [r2, #16]\n"
+    "add r2, r2, #20\n"
+    "str r2, [sp, #4]\n"
+    "lsr r2, r3, #16\n"
+    "ldr r0, [sp, #36]\n"
+    "cbz r0, 6f\n"
+    "en_dot_relu r4, r12, r3\n"
+    "en_dot_relu r5, r12, r3\n"
+    "en_dot_relu r6, r12, r3\n"
+    "en_dot_relu r7, r12, r3\n"
+    "en_dot_relu r8, lr, r2\n"
+    "en_dot_relu r9, lr, r2\n"
+    "en_dot_relu r10, lr, r2\n"
+    "en_dot_relu r11, lr, r2\n"
+    "b 7f\n"
+    "6:\n"
+    "str r1, [sp, #20]\n"
+    "ldr r0, [sp, #40]\n"
+    "en_dot_any r4, r12, r3\n"
+    "en_dot_any r5, r12, r3\n"
+    "en_dot_any r6, r12, r3\n"
+    "en_dot_any r7, r12, r3\n"
+    "en_dot_any r8, lr, r2\n"
+    "en_dot_any r9, lr, r2\n"
+    "en_dot_any r10, lr, r2\n"
+    "en_dot_any r11, lr, r2\n"
+    "ldr r1, [sp, #20]\n"
+
+    "7:\n"
+    "ldrd r2, r3, [sp, #8]\n"
+    "bfi r4, r8, #8, #8\n"
+    "bfi r5, r9, #8, #8\n"
+    "bfi r6, r10, #8, #8\n"
+    "bfi r7, r11, #8, #8\n"
+    "add r0, r2, #2\n"
+    "str r0, [sp, #8]\n"
+    "strh r4, [r2]\n"
+    "strh r5, [r2, r3]\n"
+    "add r2, r2, r3, lsl #1\n"
+    "strh r6, [r2]\n"
+    "strh r7, [r2, r3]\n"
+    "ldr r2, [sp, #16]\n"
+    "subs r2, #1\n"
+    "str r2, [sp, #16]\n"
+    "bne 1b\n"
+    "add sp, #44\n"
+    "pop {r4-r11, pc}\n"
+    ".size en_dot_quad_dsp, . - en_dot_quad_dsp\n"
+    ".purgem en_dot_half\n"
+    ".purgem en_dot_four\n"
+    ".purgem en_dot_relu\n"
+    ".purgem en_dot_any\n"
+    ".text\n");
+
+/* what the assembly takes for granted */
+typedef char en_dot_offsets_hold[((offsetof(en_dot, terms) == 12) &&
+                                  (offsetof(en_dot, channels) == 16) &&
+                                  (offsetof(en_dot, range) == 20) && (sizeof(en_pair) == 20))
+                                     ? 1
+                                     : -1];
+
+#endif
+
+/* Four codes of one channel. */
+static void store(const en_dot *dot, const int32_t *sums, const en_pair *pair, int32_t half,
+                  int8_t *out)
+{
+    for (int32_t pixel = 0; pixel < 4; pixel++) {
+        out[pixel * dot->channels] = en_code(sums[pixel] + pair->bias[half],
+                                             pair->multiplier[half], pair->right[half], dot->range);
+    }
+}
+
+void en_dot_quad_s8(const en_dot *dot, const int8_t *EN_RESTRICT quad, int8_t *EN_RESTRICT out)
+{
+    const int8_t *weight = dot->weight;
+    const en_pair *pair = dot->pairs;
+#if EN_DSP
+    if (dot->fast != 0) {
+        const int32_t relu = (dot->range.zero_point == -128) && (dot->range.low == -128) &&
+                             (dot->range.high == 127);
+        en_dot_quad_dsp(quad, weight, pair, out, dot, relu);
+        return;
+    }
+#endif
+    for (int32_t channel = 0; channel < dot->channels; channel += 2) {
+        int32_t first[4] = {0, 0, 0, 0};
+        int32_t second[4] = {0, 0, 0, 0};
+        const int8_t *a = quad;
+        const int8_t *end = &quad[4 * dot->terms];
+        while (a != end) {
+            for (int32_t term = 0; term < 4; term++) {
+                const int32_t w0 = weight[term];
+                const int32_t w1 = weight[term + 4];
+                first[0] += w0 * a[term];
+                second[0] += w1 * a[term];
+                first[1] += w0 * a[term + 4];
+                second[1] += w1 * a[term + 4];
+                first[2] += w0 * a[term + 8];
+                second[2] += w1 * a[term + 8];
+                first[3] += w0 * a[term + 12];
+                second[3] += w1 * a[term + 12];
+            }
+            a = &a[16];
+            weight = &weight[8];
+        }
+        store(dot, first, pair, 0, &out[channel]);
+        if ((channel + 1) < dot->channels) {
+            store(dot, second, pair, 1, &out[channel + 1]);
+        }
+        pair = &pair[1];
+    }
+}
