@@ -85,6 +85,7 @@ def command(
     from edgenet.drift.evaluate import Options, evaluate
     from edgenet.drift.record import summary
     from edgenet.report import drift
+    from edgenet.spec import FOREIGN
 
     wanted = limits.parse(settings)
     output.check_folders(csv_file, html_file)
@@ -100,7 +101,9 @@ def command(
     with StageProgress() as progress:
         dataset = open_dataset(data, progress=progress)
         report = evaluate(opened, dataset, options, progress)
-    report = limits.judge(report, {**_judgeable(report, usual, wanted), **wanted})
+    if opened.spec.arch == FOREIGN:
+        usual = _judgeable(report, usual, wanted)
+    report = limits.judge(report, {**usual, **wanted})
     click.echo(_json(report) if as_json else drift.as_text(report))
     _write(report, csv_file, html_file)
     if record:
@@ -130,7 +133,7 @@ def _of_target(bundle: Bundle, wanted: str | None) -> dict[str, float]:
 def _judgeable(
     report: DriftReport, usual: dict[str, float], wanted: dict[str, float]
 ) -> dict[str, float]:
-    """The target's limits, less those that compare with a reference that the bundle lacks."""
+    """The target's limits, less those that compare with a float model that there never was."""
     from edgenet.drift.limits import LIMITS
 
     values = {name: [LIMITS[name].value(one) for one in report.results] for name in usual}
