@@ -382,29 +382,60 @@ def test_frame_age_stays_below_two_inferences_in_ten_minutes_of_held_time(opened
     assert inference < oldest < 2 * inference
 
 
+class Heartbeat(threading.Thread):
+    """Wakes every 10 ms and keeps when the machine let it wait for longer, and for how long."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.stop = threading.Event()
+        self.stalls = []
+
+    def run(self):
+        before = time.monotonic()
+        while not self.stop.wait(0.01):
+            now = time.monotonic()
+            if now - before > 0.04:
+                self.stalls.append((before, now))
+            before = now
+
+    def stalled(self, start, end):
+        """Seconds of an interval in which this process got no processor."""
+        return sum(max(0.0, min(end, b) - max(start, a)) for a, b in self.stalls)
+
+
 @pytest.mark.slow
 def test_frame_age_and_memory_stay_bounded():
-    """A camera six times faster than the model, for EDGENET_SOAK_S seconds (600 by default)."""
+    """A camera six times faster than the model, for EDGENET_SOAK_S seconds (600 by default).
+
+    No frame is older than two inferences when it is answered, but for the time in which the
+    machine, which may have others to serve, let a thread beside them wait too.
+    """
     seconds = float(os.environ.get("EDGENET_SOAK_S", "600"))
     inference = 0.2
+    heartbeat = Heartbeat()
+    heartbeat.start()
     grabber = Grabber(lambda: Fake(Mode((640, 480), 30.0)), on_event=print)
     start = time.monotonic()
-    ages, first_rss, numbers = [], 0, []
+    spans, first_rss, last_number = [], 0, -1
     try:
         for frame in grabber:
             time.sleep(inference)
-            now = time.monotonic()
-            ages.append(now - frame.captured_ms / 1e3)
-            numbers.append(read_number(frame.rgb))
-            if len(ages) == 20:
+            spans.append((frame.captured_ms / 1e3, time.monotonic()))
+            number = read_number(frame.rgb)
+            assert last_number < number == frame.index
+            last_number = number
+            if len(spans) == 20:
                 first_rss = rss()
-            if now - start > seconds:
+            if spans[-1][1] - start > seconds:
                 break
     finally:
         grabber.close()
-    assert numbers == sorted(set(numbers))
-    assert max(ages) < 2 * inference
-    assert grabber.dropped > 4 * len(ages)
+        heartbeat.stop.set()
+        heartbeat.join()
+    late = [span for span in spans if span[1] - span[0] >= 2 * inference]
+    assert [s for s in late if s[1] - s[0] - heartbeat.stalled(*s) >= 2 * inference] == []
+    assert len(late) <= len(spans) // 50, "the machine is too busy for this test"
+    assert grabber.dropped > 4 * len(spans)
     assert rss() - first_rss < 4 * 640 * 480 * 3
 
 
