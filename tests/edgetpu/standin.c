@@ -89,6 +89,8 @@ static _Bool unplugged(void) {
   return mark != NULL && access(mark, F_OK) == 0;
 }
 
+static _Bool lost; /* a device that went away answers only one who opens it again */
+
 static int fits(Context *context, Node *node) {
   (void)context;
   (void)node;
@@ -96,7 +98,8 @@ static int fits(Context *context, Node *node) {
 }
 
 static int largest(Context *context, Node *node) {
-  if (unplugged()) {
+  lost = lost || unplugged();
+  if (lost) {
     context->report(context, "USB transfer error 2");
     return ERROR;
   }
@@ -138,6 +141,7 @@ Delegate *tflite_plugin_create_delegate(char **keys, char **values, size_t count
   if (behaves("crash")) abort();
   if (behaves("hang")) sleep(600);
   if (behaves("absent") || unplugged()) return NULL;
+  lost = 0;
   Delegate *delegate = calloc(1, sizeof *delegate);
   delegate->prepare = prepare;
   delegate->flags = 1; /* as the real one: tensors may be dynamic */

@@ -285,6 +285,10 @@ def test_parameters_fit_the_cache_or_are_streamed(size, fits):
     assert memory.streamed_most == max(0, size - LEAST_CACHE)
 
 
+def test_axes_and_sizes_are_no_parameters():
+    assert check(KEPT["MEAN"]).memory.parameters == 0
+
+
 def test_parameters_of_the_cpu_take_no_cache():
     draw = Sketch()
     takes = draw.tensor((1, 8), **Q)
