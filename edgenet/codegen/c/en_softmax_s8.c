@@ -39,7 +39,8 @@ static void row(const en_softmax *softmax, const int8_t *in, int8_t *out)
     }
     const int32_t headroom = leading_zeros(sum);
     const int32_t scale = inverse_of_one_plus((int32_t)((sum << headroom) - 0x80000000U));
-    const int32_t right = (12 - headroom) + 31 - 8;
+    /* with hundreds of equal codes more than 31, when every share is 0 */
+    const int32_t right = en_min((12 - headroom) + 31 - 8, 31);
     for (int32_t index = 0; index < softmax->depth; index++) {
         const int32_t share = en_high_multiply(exponentials[in[index]], scale);
         out[index] = (int8_t)en_min(en_divide_by_power(share, right) - 128, 127);

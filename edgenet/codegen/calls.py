@@ -1,0 +1,349 @@
+"""Each layer of the graph as calls of kernels in C: constants, parameters, scratch and overlaps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgenet.codegen import pack
+from edgenet.codegen.plan import Overlap, Step
+from edgenet.errors import GraphError
+from edgenet.int8 import graph as g
+from edgenet.int8 import kernels
+from edgenet.int8.graph import Array, Graph, Layer, Output, Weighted
+
+ANYWHERE = -(2**31)
+"""An overlap's bound where every distance is right."""
+
+IN_PLACE = Overlap(ahead=0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Constant:
+    """An array in flash; ``values`` are int8, int32 or of dtype ``pack.PAIR``."""
+
+    values: Array
+
+
+Field = int | Constant | Mapping[str, Any] | tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """A call of a kernel.
+
+    Attributes:
+        kernel: its function, ``en_add_s8``.
+        struct: type of its parameters.
+        fields: of the struct, in order; mappings are structs inside it.
+        inputs: values that it reads, in the order of its arguments.
+        scratch: whether it takes scratch.
+    """
+
+    kernel: str
+    struct: str
+    fields: Mapping[str, Field]
+    inputs: tuple[int, ...]
+    scratch: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lowered:
+    """A layer as calls, and as what the planner places.
+
+    Attributes:
+        layer: of the graph.
+        calls: one as a rule; none where no byte moves.
+        step: for the planner.
+        macs: multiplications for one picture.
+    """
+
+    layer: Layer
+    calls: tuple[Call, ...]
+    step: Step
+    macs: int
+
+
+def lower(layer: Layer, graph: Graph) -> Lowered:
+    """The calls of a layer.
+
+    Raises:
+        GraphError: there is no kernel for what the layer does.
+    """
+    return _LOWER[type(layer)](layer, graph)
+
+
+def _one(
+    layer: Layer, call: Call, scratch: int, overlaps: Mapping[int, Overlap], macs: int
+) -> Lowered:
+    step = Step(layer.name, layer.inputs, layer.output, scratch, overlaps)
+    return Lowered(layer, (call,), step, macs)
+
+
+def _range(out: Output) -> Field:
+    return {"zero_point": out.zero_point, "low": out.low, "high": out.high}
+
+
+def _dot(layer: Weighted, *, quads: bool) -> dict[str, Field]:
+    packed = pack.dot(layer)
+    channels, depth = layer.outputs, layer.weight.size // layer.outputs
+    return {
+        "weight": Constant(packed.weight),
+        "pairs": Constant(packed.pairs),
+        "depth": depth,
+        "terms": pack.up_to_four(depth),
+        "channels": channels,
+        "range": _range(layer.out),
+        "fast": int(packed.fast and not (quads and channels % 2)),
+    }
+
+
+def _fully_connected(layer: g.FullyConnected, graph: Graph) -> Lowered:
+    pixels = graph.values[layer.inputs[0]].size // layer.weight.shape[1]
+    return _pixels(layer, pixels)
+
+
+def _conv(layer: g.Conv, graph: Graph) -> Lowered:
+    shape = graph.values[layer.inputs[0]].shape
+    if layer.weight.shape[1:3] == (1, 1) and layer.stride == (1, 1) and not layer.padding:
+        return _pixels(layer, shape[1] * shape[2])
+    window = _window(layer, shape, layer.weight.shape[1:3])
+    dot = _dot(layer, quads=True)
+    fields: dict[str, Field] = {
+        "dot": dot,
+        "in_rows": shape[1],
+        "in_columns": shape[2],
+        "in_channels": shape[3],
+        "in_zero_point": layer.input_zero_point,
+        **window,
+    }
+    terms = pack.up_to_four(layer.weight.size // layer.outputs)
+    # before a row of the output is written, the rows of the input that it covers are needed
+    line = window["out_columns"] * layer.outputs
+    needed = [
+        max(0, row * layer.stride[0] - layer.padding.top) * shape[2] * shape[3]
+        for row in range(window["out_rows"])
+    ]
+    ahead = max((row + 1) * line - start for row, start in enumerate(needed))
+    call = Call("en_conv_s8", "en_conv", fields, layer.inputs, scratch=True)
+    macs = window["out_rows"] * line * (layer.weight.size // layer.outputs)
+    return _one(layer, call, 12 * terms, {layer.inputs[0]: Overlap(ahead=ahead)}, macs)
+
+
+def _pixels(layer: Weighted, pixels: int) -> Lowered:
+    """A layer that multiplies each pixel by one matrix."""
+    dot = _dot(layer, quads=pixels >= 4)
+    depth, channels = layer.weight.size // layer.outputs, layer.outputs
+    fields = {"dot": dot, "pixels": pixels, "backwards": 0}
+    call = Call("en_conv_1x1_s8", "en_conv_1x1", fields, layer.inputs, scratch=True)
+    # pixels between two writes; a write may not touch what is still to be read
+    borders = [*range(4, pixels - pixels % 4 + 1, 4), *range(pixels - pixels % 4 + 1, pixels)]
+    borders = [border for border in borders if border < pixels]
+    overlap = Overlap(
+        ahead=max((border * (channels - depth) for border in borders), default=ANYWHERE),
+        behind=max((border * (depth - channels) for border in borders), default=None),
+    )
+    scratch = pack.up_to_four(depth) * (8 if pixels >= 4 else 2)
+    macs = pixels * layer.weight.size
+    return _one(layer, call, scratch, {layer.inputs[0]: overlap}, macs)
+
+
+def _depthwise(layer: g.Depthwise, graph: Graph) -> Lowered:
+    shape = graph.values[layer.inputs[0]].shape
+    kernel = layer.weight.shape[:2]
+    window = _window(layer, shape, kernel)
+    if kernel[0] > 16:
+        raise GraphError(f"operator {layer.name} has {kernel[0]} kernel rows; 16 are supported")
+    packed = pack.depthwise(layer)
+    stride, columns = layer.stride[1], window["out_columns"]
+    # the DSP flavour reads whole pairs of columns
+    covered = 2 * pack.up_to_four(2 * columns) // 4 + 2 if stride == 1 else 2 * columns + 2
+    covered = max(covered, layer.padding.left + shape[2], (columns - 1) * stride + kernel[1])
+    ring = covered + covered % 2
+    fast = packed.fast and kernel == (3, 3) and stride in (1, 2)
+    fields: dict[str, Field] = {
+        "weight": Constant(packed.weight),
+        "pairs": Constant(packed.pairs),
+        "range": _range(layer.out),
+        "in_rows": shape[1],
+        "in_columns": shape[2],
+        "in_channels": shape[3],
+        "in_zero_point": layer.input_zero_point,
+        "out_rows": window["out_rows"],
+        "out_columns": columns,
+        "depth_multiplier": layer.depth_multiplier,
+        **{name: window[name] for name in list(window)[2:]},
+        "ring_columns": ring,
+        "fast": int(fast),
+    }
+    line = columns * layer.outputs
+    # rows that are in the ring when a row of the output is written
+    copied = [
+        max(0, row * layer.stride[0] - layer.padding.top + kernel[0])
+        for row in range(window["out_rows"])
+    ]
+    ahead = max(
+        (
+            (row + 1) * line - rows * shape[2] * shape[3]
+            for row, rows in enumerate(copied)
+            if rows < shape[1]
+        ),
+        default=ANYWHERE,
+    )
+    call = Call("en_depthwise_s8", "en_depthwise", fields, layer.inputs, scratch=True)
+    macs = window["out_rows"] * line * kernel[0] * kernel[1]
+    scratch = 2 * kernel[0] * shape[3] * ring
+    return _one(layer, call, scratch, {layer.inputs[0]: Overlap(ahead=ahead)}, macs)
+
+
+def _window(
+    layer: g.Conv | g.Depthwise, shape: tuple[int, ...], kernel: tuple[int, ...]
+) -> dict[str, int]:
+    rows, columns = (
+        (size + before + after - extent) // stride + 1
+        for size, before, after, extent, stride in (
+            (shape[1], layer.padding.top, layer.padding.bottom, kernel[0], layer.stride[0]),
+            (shape[2], layer.padding.left, layer.padding.right, kernel[1], layer.stride[1]),
+        )
+    )
+    return {
+        "out_rows": rows,
+        "out_columns": columns,
+        "kernel_rows": kernel[0],
+        "kernel_columns": kernel[1],
+        "row_stride": layer.stride[0],
+        "column_stride": layer.stride[1],
+        "pad_top": layer.padding.top,
+        "pad_left": layer.padding.left,
+    }
+
+
+def _pool(layer: g.Pool, graph: Graph) -> Lowered:
+    shape = graph.values[layer.inputs[0]].shape
+    rows, columns = (
+        (size + before + after - extent) // stride + 1
+        for size, before, after, extent, stride in (
+            (shape[1], layer.padding.top, layer.padding.bottom, layer.window[0], layer.stride[0]),
+            (shape[2], layer.padding.left, layer.padding.right, layer.window[1], layer.stride[1]),
+        )
+    )
+    fields: dict[str, Field] = {
+        "in_rows": shape[1],
+        "in_columns": shape[2],
+        "channels": shape[3],
+        "out_rows": rows,
+        "out_columns": columns,
+        "window_rows": layer.window[0],
+        "window_columns": layer.window[1],
+        "row_stride": layer.stride[0],
+        "column_stride": layer.stride[1],
+        "pad_top": layer.padding.top,
+        "pad_left": layer.padding.left,
+        "low": layer.low,
+        "high": layer.high,
+        "offset": layer.offset,
+    }
+    call = Call(f"en_pool_{layer.kind}_s8", "en_pool", fields, layer.inputs)
+    return _one(layer, call, 0, {}, 0)
+
+
+def _mean(layer: g.Mean, graph: Graph) -> Lowered:
+    shape = graph.values[layer.inputs[0]].shape
+    fields: dict[str, Field] = {
+        "pixels": layer.count,
+        "channels": shape[3],
+        "bias": -layer.count * layer.input_zero_point,
+        "multiplier": int(layer.out.multiplier[0]),
+        "right": int(pack.right_shift(layer.out)[0]),
+        "range": _range(layer.out),
+    }
+    call = Call("en_mean_s8", "en_mean", fields, layer.inputs)
+    return _one(layer, call, 0, {layer.inputs[0]: IN_PLACE}, 0)
+
+
+def _add(layer: g.Add, graph: Graph) -> Lowered:
+    fields: dict[str, Field] = {
+        "size": graph.values[layer.output].size,
+        "left_shift": layer.left_shift,
+        "zero_point": layer.zero_points,
+        "multiplier": layer.multipliers,
+        "right": (-layer.shifts[0], -layer.shifts[1]),
+        "out_multiplier": int(layer.out.multiplier[0]),
+        "out_right": int(pack.right_shift(layer.out)[0]),
+        "range": _range(layer.out),
+    }
+    call = Call("en_add_s8", "en_add", fields, layer.inputs)
+    return _one(layer, call, 0, dict.fromkeys(layer.inputs, IN_PLACE), 0)
+
+
+def _pad(layer: g.Pad, graph: Graph) -> Lowered:
+    _, rows, columns, channels = graph.values[layer.inputs[0]].shape
+    padding = layer.padding
+    line = (columns + padding.left + padding.right) * channels
+    fields: dict[str, Field] = {
+        "rows": rows,
+        "row_bytes": columns * channels,
+        "top": padding.top * line,
+        "left": padding.left * channels,
+        "right": padding.right * channels,
+        "bottom": padding.bottom * line,
+        "code": layer.code,
+    }
+    call = Call("en_pad_s8", "en_pad", fields, layer.inputs)
+    return _one(layer, call, 0, {}, 0)
+
+
+def _concatenation(layer: g.Concatenation, graph: Graph) -> Lowered:
+    result = graph.values[layer.output]
+    blocks = math.prod(result.shape[: layer.axis])
+    calls, offset = [], 0
+    for value in layer.inputs:
+        size = graph.values[value].size // blocks
+        fields: dict[str, Field] = {
+            "blocks": blocks, "block_bytes": size, "step": result.size // blocks, "offset": offset,
+        }  # fmt: skip
+        calls.append(Call("en_copy_s8", "en_copy", fields, (value,)))
+        offset += size
+    return Lowered(layer, tuple(calls), Step(layer.name, layer.inputs, layer.output), 0)
+
+
+def _softmax(layer: g.Softmax, graph: Graph) -> Lowered:
+    shape = graph.values[layer.inputs[0]].shape
+    if shape[-1] > 4095:
+        raise GraphError(f"operator {layer.name} has {shape[-1]} classes; 4095 are supported")
+    fields: dict[str, Field] = {
+        "exponentials": Constant(kernels.exponentials(layer).astype(np.int32)),
+        "rows": math.prod(shape[:-1]),
+        "depth": shape[-1],
+    }
+    call = Call("en_softmax_s8", "en_softmax", fields, layer.inputs)
+    return _one(layer, call, 0, {layer.inputs[0]: IN_PLACE}, 0)
+
+
+def _table(layer: g.Rescale | g.Clamp, graph: Graph) -> Lowered:
+    codes = np.arange(-128, 128).astype(np.int8)[np.newaxis]
+    fields: dict[str, Field] = {
+        "codes": Constant(kernels.run(layer, [codes], (256,))[0]),
+        "size": graph.values[layer.inputs[0]].size,
+    }
+    call = Call("en_table_s8", "en_table", fields, layer.inputs)
+    return _one(layer, call, 0, {layer.inputs[0]: IN_PLACE}, 0)
+
+
+_LOWER: dict[type[Layer], Callable[[Any, Graph], Lowered]] = {
+    g.Conv: _conv,
+    g.Depthwise: _depthwise,
+    g.FullyConnected: _fully_connected,
+    g.Pool: _pool,
+    g.Mean: _mean,
+    g.Add: _add,
+    g.Pad: _pad,
+    g.Concatenation: _concatenation,
+    g.Softmax: _softmax,
+    g.Rescale: _table,
+    g.Clamp: _table,
+}

@@ -1,0 +1,102 @@
+"""Weights and requantization parameters in the order in which the kernels in C read them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from edgenet.errors import GraphError
+from edgenet.int8.graph import Array, Output, Weighted
+
+PAIR = np.dtype([("bias", "<i4", 2), ("multiplier", "<i4", 2), ("right", "<i2", 2)])
+"""en_pair of en_common.h: two output channels in 20 bytes."""
+
+
+class Packed(NamedTuple):
+    """One layer's constants.
+
+    Attributes:
+        weight: int8, flat.
+        pairs: of dtype PAIR.
+        fast: whether the DSP flavour computes the layer exactly: twice every sum fits into 32 bits
+            and every product is shifted to the right by 1 to 31.
+    """
+
+    weight: Array
+    pairs: Array
+    fast: bool
+
+
+def dot(layer: Weighted) -> Packed:
+    """Weights (O, K) of a convolution as [O / 2][K / 4][channel of two][4], filled up with 0.
+
+    Raises:
+        GraphError: weights less their zero point are no int8, or sums can leave 32 bits.
+    """
+    weight = _centred(layer)
+    rows = weight.reshape(len(weight), -1)
+    count, terms = len(rows) + len(rows) % 2, up_to_four(rows.shape[1])
+    filled = np.zeros((count, terms), np.int8)
+    filled[: len(rows), : rows.shape[1]] = rows
+    ordered = filled.reshape(count // 2, 2, terms // 4, 4).transpose(0, 2, 1, 3)
+    pairs, fast = _pairs(layer, weight)
+    return Packed(ordered.ravel(), pairs, fast)
+
+
+def depthwise(layer: Weighted) -> Packed:
+    """Weights (rows, columns, O) as [O][rows][columns, filled up to a multiple of 4].
+
+    Raises:
+        GraphError: as ``dot``.
+    """
+    weight = _centred(layer)
+    rows, columns, count = weight.shape
+    filled = np.zeros((count, rows, up_to_four(columns)), np.int8)
+    filled[..., :columns] = weight.transpose(2, 0, 1)
+    pairs, fast = _pairs(layer, weight)
+    return Packed(filled.ravel(), pairs, fast)
+
+
+def up_to_four(count: int) -> int:
+    """The next multiple of 4."""
+    return -(-count // 4) * 4
+
+
+def right_shift(out: Output) -> Array:
+    """Bits that products are shifted to the right by; 1 for factors that are 0 anyhow."""
+    return np.where(out.multiplier == 0, 1, -out.shift)
+
+
+def _centred(layer: Weighted) -> Array:
+    """int8 weights less their zero point, which uint8 models have."""
+    weight = layer.weight.astype(np.int64) - layer.weight_zero_point
+    if weight.size and (weight.min() < -128 or weight.max() > 127):
+        raise GraphError(
+            f"operator {layer.name} has uint8 weights from {weight.min()} to {weight.max()} around"
+            " their zero point, which are no int8; export the model in full int8"
+        )
+    return np.asarray(weight.astype(np.int8))
+
+
+def _pairs(layer: Weighted, weight: Array) -> tuple[Array, bool]:
+    """Parameters by pairs of channels, and whether they are fit for the DSP flavour."""
+    axes = tuple(axis for axis in range(weight.ndim) if axis != layer.output_axis)
+    bias = layer.bias - layer.input_zero_point * weight.sum(axes, dtype=np.int64)
+    # padding holds the zero point, a code as any other, so this bounds every partial sum
+    most = np.abs(bias) + 128 * np.abs(weight.astype(np.int64)).sum(axes)
+    if most.max() >= 2**31:
+        raise GraphError(
+            f"operator {layer.name} has sums of up to {most.max()}, which 32 bits cannot hold"
+        )
+    count = len(bias)
+    right = right_shift(layer.out)
+    pairs = np.zeros(-(-count // 2), PAIR)
+    for name, values in (("bias", bias), ("multiplier", layer.out.multiplier), ("right", right)):
+        flat = np.zeros(2 * len(pairs), np.int64)
+        flat[:count] = np.broadcast_to(values, (count,))
+        if name == "right":
+            flat[count:] = 1
+        pairs[name] = flat.reshape(-1, 2)
+    fast = most.max() < 2**30 and right.min() >= 1 and right.max() <= 31
+    return pairs, bool(fast)
