@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from edgenet.codegen import pack
-from edgenet.codegen.plan import Overlap, Step
+from edgenet.codegen.plan import NEVER, Work
 from edgenet.errors import GraphError
 from edgenet.int8 import graph as g
 from edgenet.int8 import kernels
 from edgenet.int8.graph import Array, Graph, Layer, Output, Weighted
 
-ANYWHERE = -(2**31)
-"""An overlap's bound where every distance is right."""
+_ANYWHERE = -(2**31)
+"""A distance where every one is right: all is read before anything is written."""
 
-IN_PLACE = Overlap(ahead=0)
+_IN_PLACE = (0, NEVER)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,13 +58,13 @@ class Lowered:
     Attributes:
         layer: of the graph.
         calls: one as a rule; none where no byte moves.
-        step: for the planner.
+        work: for the planner.
         macs: multiplications for one picture.
     """
 
     layer: Layer
     calls: tuple[Call, ...]
-    step: Step
+    work: Work
     macs: int
 
 
@@ -78,10 +78,9 @@ def lower(layer: Layer, graph: Graph) -> Lowered:
 
 
 def _one(
-    layer: Layer, call: Call, scratch: int, overlaps: Mapping[int, Overlap], macs: int
+    layer: Layer, call: Call, scratch: int, walks: Mapping[int, tuple[int, int]], macs: int
 ) -> Lowered:
-    step = Step(layer.name, layer.inputs, layer.output, scratch, overlaps)
-    return Lowered(layer, (call,), step, macs)
+    return Lowered(layer, (call,), Work(scratch, walks), macs)
 
 
 def _range(out: Output) -> Field:
@@ -131,7 +130,7 @@ def _conv(layer: g.Conv, graph: Graph) -> Lowered:
     ahead = max((row + 1) * line - start for row, start in enumerate(needed))
     call = Call("en_conv_s8", "en_conv", fields, layer.inputs, scratch=True)
     macs = window["out_rows"] * line * (layer.weight.size // layer.outputs)
-    return _one(layer, call, 12 * terms, {layer.inputs[0]: Overlap(ahead=ahead)}, macs)
+    return _one(layer, call, 12 * terms, {layer.inputs[0]: (ahead, NEVER)}, macs)
 
 
 def _pixels(layer: Weighted, pixels: int) -> Lowered:
@@ -143,13 +142,14 @@ def _pixels(layer: Weighted, pixels: int) -> Lowered:
     # pixels between two writes; a write may not touch what is still to be read
     borders = [*range(4, pixels - pixels % 4 + 1, 4), *range(pixels - pixels % 4 + 1, pixels)]
     borders = [border for border in borders if border < pixels]
-    overlap = Overlap(
-        ahead=max((border * (channels - depth) for border in borders), default=ANYWHERE),
-        behind=max((border * (depth - channels) for border in borders), default=None),
+    walk = (
+        max((border * (channels - depth) for border in borders), default=_ANYWHERE),
+        # of the ends: what is left to read lies before the border, and so must not be written yet
+        max(((pixels - border) * (channels - depth) for border in borders), default=_ANYWHERE),
     )
     scratch = pack.up_to_four(depth) * (8 if pixels >= 4 else 2)
     macs = pixels * layer.weight.size
-    return _one(layer, call, scratch, {layer.inputs[0]: overlap}, macs)
+    return _one(layer, call, scratch, {layer.inputs[0]: walk}, macs)
 
 
 def _depthwise(layer: g.Depthwise, graph: Graph) -> Lowered:
@@ -192,12 +192,12 @@ def _depthwise(layer: g.Depthwise, graph: Graph) -> Lowered:
             for row, rows in enumerate(copied)
             if rows < shape[1]
         ),
-        default=ANYWHERE,
+        default=_ANYWHERE,
     )
     call = Call("en_depthwise_s8", "en_depthwise", fields, layer.inputs, scratch=True)
     macs = window["out_rows"] * line * kernel[0] * kernel[1]
     scratch = 2 * kernel[0] * shape[3] * ring
-    return _one(layer, call, scratch, {layer.inputs[0]: Overlap(ahead=ahead)}, macs)
+    return _one(layer, call, scratch, {layer.inputs[0]: (ahead, NEVER)}, macs)
 
 
 def _window(
@@ -262,7 +262,7 @@ def _mean(layer: g.Mean, graph: Graph) -> Lowered:
         "range": _range(layer.out),
     }
     call = Call("en_mean_s8", "en_mean", fields, layer.inputs)
-    return _one(layer, call, 0, {layer.inputs[0]: IN_PLACE}, 0)
+    return _one(layer, call, 0, {layer.inputs[0]: _IN_PLACE}, 0)
 
 
 def _add(layer: g.Add, graph: Graph) -> Lowered:
@@ -277,7 +277,7 @@ def _add(layer: g.Add, graph: Graph) -> Lowered:
         "range": _range(layer.out),
     }
     call = Call("en_add_s8", "en_add", fields, layer.inputs)
-    return _one(layer, call, 0, dict.fromkeys(layer.inputs, IN_PLACE), 0)
+    return _one(layer, call, 0, dict.fromkeys(layer.inputs, _IN_PLACE), 0)
 
 
 def _pad(layer: g.Pad, graph: Graph) -> Lowered:
@@ -308,7 +308,7 @@ def _concatenation(layer: g.Concatenation, graph: Graph) -> Lowered:
         }  # fmt: skip
         calls.append(Call("en_copy_s8", "en_copy", fields, (value,)))
         offset += size
-    return Lowered(layer, tuple(calls), Step(layer.name, layer.inputs, layer.output), 0)
+    return Lowered(layer, tuple(calls), Work(), 0)
 
 
 def _softmax(layer: g.Softmax, graph: Graph) -> Lowered:
@@ -321,7 +321,7 @@ def _softmax(layer: g.Softmax, graph: Graph) -> Lowered:
         "depth": shape[-1],
     }
     call = Call("en_softmax_s8", "en_softmax", fields, layer.inputs)
-    return _one(layer, call, 0, {layer.inputs[0]: IN_PLACE}, 0)
+    return _one(layer, call, 0, {layer.inputs[0]: _IN_PLACE}, 0)
 
 
 def _table(layer: g.Rescale | g.Clamp, graph: Graph) -> Lowered:
@@ -331,7 +331,7 @@ def _table(layer: g.Rescale | g.Clamp, graph: Graph) -> Lowered:
         "size": graph.values[layer.inputs[0]].size,
     }
     call = Call("en_table_s8", "en_table", fields, layer.inputs)
-    return _one(layer, call, 0, {layer.inputs[0]: IN_PLACE}, 0)
+    return _one(layer, call, 0, {layer.inputs[0]: _IN_PLACE}, 0)
 
 
 _LOWER: dict[type[Layer], Callable[[Any, Graph], Lowered]] = {

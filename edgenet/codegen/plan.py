@@ -1,21 +1,39 @@
 """The memory plan of a graph: where every value and every layer's scratch lie in one static arena.
 
 Inputs and outputs of the network are in the arena as well; parameters are not, they stay in flash.
-A layer's output may lie over the input that is read for the last time there, where its kernel's walk
-allows it (``work``); scratch lies in whatever is free while its layer runs.
+A layer's output may lie over the input that is read for the last time there, where its kernel
+allows it (``Work``); scratch lies in whatever is free while its layer runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from edgenet.codegen.arena import Buffer, InPlace, Placement, place
-from edgenet.codegen.work import Flavour, Work, work
 from edgenet.int8.graph import Graph, Layer
 
 Direction = Literal["forward", "backward"]
+
+
+NEVER = 2**40
+"""A distance that no arena has: the kernel does not walk that way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a layer asks of the arena.
+
+    Attributes:
+        scratch: bytes that are its own for the time it runs.
+        walks: by input that may lie under the output, two distances: walking forwards, the output
+            starts at least so many bytes before the input; walking backwards, it ends at least so
+            many bytes after it.
+    """
+
+    scratch: int = 0
+    walks: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +91,16 @@ class Plan:
     steps: tuple[Step, ...]
 
 
-def plan(graph: Graph, flavour: Flavour, *, alignment: int = 16) -> Plan:
-    """The plan of a graph for the kernels of one flavour.
+def plan(graph: Graph, works: Sequence[Work], *, alignment: int = 16) -> Plan:
+    """The plan of a graph.
 
     Values of the network's inputs are in use from the start, those of its outputs to the end.
 
     Args:
         graph: of ``codegen.read``.
-        flavour: of the kernels.
+        works: what each layer asks for.
         alignment: of every address, in bytes.
     """
-    works = [work(layer, graph, flavour) for layer in graph.layers]
     buffers = _values(graph) | _scratch(graph, works)
     pairs = _pairs(graph, works, buffers)
     found = place(list(buffers.values()), list(pairs.values()), alignment=alignment)
@@ -126,7 +143,7 @@ def _values(graph: Graph) -> dict[str, Buffer]:
     }
 
 
-def _scratch(graph: Graph, works: list[Work]) -> dict[str, Buffer]:
+def _scratch(graph: Graph, works: Sequence[Work]) -> dict[str, Buffer]:
     return {
         _own(number): Buffer(_own(number), need.scratch, number, number)
         for number, need in enumerate(works)
@@ -134,7 +151,9 @@ def _scratch(graph: Graph, works: list[Work]) -> dict[str, Buffer]:
     }
 
 
-def _pairs(graph: Graph, works: list[Work], buffers: Mapping[str, Buffer]) -> dict[int, InPlace]:
+def _pairs(
+    graph: Graph, works: Sequence[Work], buffers: Mapping[str, Buffer]
+) -> dict[int, InPlace]:
     """The pair of each layer that may work in place, by the layer's number.
 
     A walk has one direction, so of two inputs only one may lie under the output.
@@ -146,8 +165,8 @@ def _pairs(graph: Graph, works: list[Work], buffers: Mapping[str, Buffer]) -> di
                 pairs[number] = InPlace(
                     source=_value(index),
                     result=_value(layer.output),
-                    forward=forward.distance,
-                    backward=backward.distance,
+                    forward=forward,
+                    backward=backward,
                 )
                 break
     return pairs
