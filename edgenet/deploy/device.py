@@ -171,13 +171,13 @@ class Device:
         """The Python of a release."""
         return f"{self.layout.environments}/{record.environment}/bin/python"
 
-    def switch(self, release: str, python: str, *, steady_s: float = STEADY_S) -> Outcome:
+    def switch(self, release: str, python: str, *, steady_s: float | None = None) -> Outcome:
         """Try a release; the device goes on by itself when this process or the line ends.
 
         Args:
             release: its digest.
             python: there, with edgenet.
-            steady_s: seconds for which it must go on after its first frame.
+            steady_s: seconds for which it must go on after its first frame; by default a few.
 
         Returns:
             The outcome of a release that serves.
@@ -186,6 +186,8 @@ class Device:
             DeployError: it does not serve, and the former one runs again.
         """
         layout = self.layout
+        if steady_s is None:
+            steady_s = STEADY_S
         arguments = ["--name", layout.name, "--release", release, "--steady-s", f"{steady_s:g}"]
         if layout.root:
             arguments += ["--root", layout.root]

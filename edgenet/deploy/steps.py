@@ -17,7 +17,7 @@ from edgenet.bundle import Bundle
 from edgenet.deploy import environment as environments
 from edgenet.deploy import facts as device_facts
 from edgenet.deploy import wheel as wheels
-from edgenet.deploy.device import STEADY_S, Device, State
+from edgenet.deploy.device import Device, State
 from edgenet.deploy.environment import Environment, OnStage, Recipe
 from edgenet.deploy.facts import Facts
 from edgenet.deploy.release import Release, prepare
@@ -58,7 +58,7 @@ class Deployment:
         service: how it is run there.
         target: of the bundle.
         offline: carry every wheel from here.
-        steady_s: seconds for which a release must go on after its first frame.
+        steady_s: seconds for which a release must go on after its first frame; by default a few.
         on_stage: told what begins.
     """
 
@@ -67,7 +67,7 @@ class Deployment:
     service: Service
     target: Target
     offline: bool = False
-    steady_s: float = STEADY_S
+    steady_s: float | None = None
     on_stage: OnStage = lambda stage: None
     _scratch: Path = field(init=False)
     _facts: Facts = field(init=False)
@@ -199,7 +199,7 @@ class Deployment:
         return Deployed(self._release, None, changed=changed, secrets=self.service.secrets)
 
 
-def rollback(device: Device, *, steady_s: float = STEADY_S) -> str:
+def rollback(device: Device, *, steady_s: float | None = None) -> str:
     """Go back to the release that ran before; a second time leads forward again.
 
     Returns:
