@@ -1,4 +1,4 @@
-"""Each layer of the graph as calls of kernels in C: constants, parameters, scratch and overlaps."""
+"""Each layer of the graph as calls of kernels in C: constants, parameters, and needs of memory."""
 
 from __future__ import annotations
 
@@ -334,6 +334,12 @@ def _table(layer: g.Rescale | g.Clamp, graph: Graph) -> Lowered:
     return _one(layer, call, 0, {layer.inputs[0]: _IN_PLACE}, 0)
 
 
+def _reshape(layer: g.Reshape, graph: Graph) -> Lowered:
+    size = graph.values[layer.output].size
+    fields: dict[str, Field] = {"blocks": 1, "block_bytes": size, "step": size, "offset": 0}
+    return _one(layer, Call("en_copy_s8", "en_copy", fields, layer.inputs), 0, {}, 0)
+
+
 _LOWER: dict[type[Layer], Callable[[Any, Graph], Lowered]] = {
     g.Conv: _conv,
     g.Depthwise: _depthwise,
@@ -342,6 +348,7 @@ _LOWER: dict[type[Layer], Callable[[Any, Graph], Lowered]] = {
     g.Mean: _mean,
     g.Add: _add,
     g.Pad: _pad,
+    g.Reshape: _reshape,
     g.Concatenation: _concatenation,
     g.Softmax: _softmax,
     g.Rescale: _table,

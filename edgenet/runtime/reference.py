@@ -65,7 +65,7 @@ class ReferenceSession:
         codes = {}
         for port, array in zip(self.graph.inputs, inputs, strict=True):
             codes[port.value] = self._codes_of(port, np.asarray(array))
-        self._codes = self._values(codes)
+        self._codes = self.values(codes)
         return [self._result(port) for port in self.graph.outputs]
 
     def tensor(self, index: int) -> Array:
@@ -80,7 +80,9 @@ class ReferenceSession:
         stored = self.graph.values[index].stored
         return _merge(codes ^ np.int8(-128) if stored == "uint8" else codes).view(stored)
 
-    def _values(self, codes: dict[int, Array]) -> dict[int, Array]:
+    def values(self, codes: dict[int, Array]) -> dict[int, Array]:
+        """All values, int8 (pictures, *shape), of those of the inputs; the latter are among them."""
+        codes = dict(codes)
         for layer in self.graph.layers:
             given = [codes[index] for index in layer.inputs]
             codes[layer.output] = kernels.run(layer, given, self.graph.values[layer.output].shape)

@@ -1,0 +1,147 @@
+"""A model as a program: layers as calls of kernels, every byte of memory planned."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgenet.codegen.calls import Constant, Lowered, lower
+from edgenet.codegen.eliminate import Report
+from edgenet.codegen.graph import read
+from edgenet.codegen.plan import Plan, plan
+from edgenet.errors import UsageError
+from edgenet.int8.graph import Array, Graph, Port
+from edgenet.runtime.reference import ReferenceSession
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Golden:
+    """Inputs with what the model makes of them.
+
+    Attributes:
+        inputs: for each input int8 (pictures, size).
+        outputs: for each output int8 (pictures, size).
+        crcs: uint32 (pictures, layers), zlib's CRC-32 of each layer's output.
+    """
+
+    inputs: tuple[Array, ...]
+    outputs: tuple[Array, ...]
+    crcs: Array
+
+    @property
+    def pictures(self) -> int:
+        return len(self.crcs)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Program:
+    """What is written as C.
+
+    Attributes:
+        name: prefix of every identifier and file.
+        digest: sha256 of the .tflite, the first 16 digits.
+        graph: what is left of the model.
+        layers: one for each layer of the graph.
+        plan: of the arena.
+        elimination: what lossless channel elimination saved.
+    """
+
+    name: str
+    digest: str
+    graph: Graph
+    layers: tuple[Lowered, ...]
+    plan: Plan
+    elimination: Report
+
+    @property
+    def macs(self) -> int:
+        """Multiplications for one picture."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes of weights, biases, multipliers and tables."""
+        return sum(
+            constant.values.nbytes
+            for layer in self.layers
+            for call in layer.calls
+            for constant in constants(call.fields)
+        )
+
+    @property
+    def kernels(self) -> tuple[str, ...]:
+        """Functions that are called, in order of name."""
+        return tuple(sorted({call.kernel for layer in self.layers for call in layer.calls}))
+
+    def golden(self, pictures: int = 2) -> Golden:
+        """Noise over all codes, the same every time, with what the reference makes of it."""
+        rng = np.random.default_rng(0)
+        codes = {
+            port.value: rng.integers(
+                -128, 128, (pictures, *self.graph.values[port.value].shape)
+            ).astype(np.int8)
+            for port in self.graph.inputs
+        }
+        return golden(self.graph, codes)
+
+
+def golden(graph: Graph, codes: dict[int, Array]) -> Golden:
+    """What the reference makes of codes (pictures, *shape) of each input value."""
+    values = ReferenceSession(graph).values(codes)
+    pictures = len(next(iter(codes.values())))
+
+    def flat(port: Port) -> Array:
+        return np.ascontiguousarray(values[port.value].reshape(pictures, -1))
+
+    crcs = [
+        [zlib.crc32(values[layer.output][picture].tobytes()) for layer in graph.layers]
+        for picture in range(pictures)
+    ]
+    return Golden(
+        inputs=tuple(map(flat, graph.inputs)),
+        outputs=tuple(map(flat, graph.outputs)),
+        crcs=np.array(crcs, np.uint32).reshape(pictures, len(graph.layers)),
+    )
+
+
+def program(data: bytes, name: str) -> Program:
+    """The program of a .tflite.
+
+    Args:
+        data: an int8 or uint8 model.
+        name: prefix of all that is generated, an identifier in small letters.
+
+    Raises:
+        UsageError: the name is no such identifier.
+        GraphError: the file is damaged, or holds what there is no kernel for.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name):
+        raise UsageError(
+            f"{name!r} cannot be the name of a program in C: use a small letter first, then small"
+            " letters, digits and _, 31 at most"
+        )
+    graph, report = read(data, name)
+    layers = tuple(lower(layer, graph) for layer in graph.layers)
+    return Program(
+        name=name,
+        digest=hashlib.sha256(data).hexdigest()[:16],
+        graph=graph,
+        layers=layers,
+        plan=plan(graph, [layer.work for layer in layers]),
+        elimination=report,
+    )
+
+
+def constants(fields: object) -> list[Constant]:
+    """Arrays among the fields of a struct, in order."""
+    if isinstance(fields, Constant):
+        return [fields]
+    if isinstance(fields, dict):
+        return [found for field in fields.values() for found in constants(field)]
+    return []
+
+
