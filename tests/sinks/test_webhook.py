@@ -152,8 +152,10 @@ def test_a_server_that_is_not_there_is_tried_until_it_is(setting, said, make, fr
 
 
 @pytest.fixture
-def certificate(tmp_path):
+def certificate(tmp_path, monkeypatch):
     """A key and a certificate for localhost that nobody vouches for."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
     key, found = tmp_path / "key.pem", tmp_path / "cert.pem"
     words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost"
     subject = "subjectAltName=DNS:localhost"
