@@ -20,7 +20,10 @@ LAYOUT = {
     tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER,
 }  # fmt: skip
 # written so that this file does not match itself
-MACHINE = re.compile(r"/(?:work|root|opt)/[\w.]|/tmp/[\w.]|/(?:home|Users)/(?!(?:pi|me|user)\b)\w")
+# /opt/edgenet is the device's, where edgenet deploy puts its releases
+MACHINE = re.compile(
+    r"/(?:work|root|opt(?!/edgenet\b))/[\w.]|/tmp/[\w.]|/(?:home|Users)/(?!(?:pi|me|user)\b)\w"
+)
 REGISTRY = re.compile(
     r"\b(?:(?:test\.)?pypi\.org|pythonhosted\.org|download\.pytorch\.org|npmjs\.(?:org|com)"
     r"|deb\.debian\.org|crates\.io|huggingface\.co|piwheels\.org)"

@@ -143,12 +143,13 @@ def test_what_is_not_edgenets_is_left_alone(deploy: Any, pi: Device) -> None:
     unit.write_text("[Service]\n")
     result = deploy("--source", "fake", "--name", "door")
     assert f"device has a {unit} that is not edgenet's; choose another --name" in result.stderr
-    (pi.root / "opt/vc").mkdir()
-    (pi.root / "opt/vc/lib").touch()
+    folder = pi.root / "opt" / "vc"
+    folder.mkdir()
+    (folder / "lib").touch()
     result = deploy("--source", "fake", "--name", "vc")
-    assert f"device has a {pi.root}/opt/vc that is not edgenet's" in result.stderr
+    assert f"device has a {folder} that is not edgenet's" in result.stderr
     assert deploy("--remove", "--name", "vc", bundle=None).exit_code == 1
-    assert (pi.root / "opt/vc/lib").exists()
+    assert (folder / "lib").exists()
 
 
 @pytest.mark.slow

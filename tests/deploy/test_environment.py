@@ -32,7 +32,7 @@ def recipe(wheel: Path, extras: tuple[str, ...] = ("rpi",), **changed: Any) -> R
 def made(pi: Device, wheel: Path) -> tuple[Recipe, Environment]:
     """What is made on the stand-in."""
     what = recipe(wheel, executable=f"{pi.root}/usr/bin/python3", pinned={"numpy": "1.24.2"})
-    return what, what.environment(f"{pi.root}/opt/environments")
+    return what, what.environment(f"{pi.root}/state/environments")
 
 
 def test_an_environment_is_found_by_all_that_it_is_made_from(wheel: Path, tmp_path: Path) -> None:

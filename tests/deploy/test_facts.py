@@ -19,7 +19,7 @@ from .conftest import GOOD
 
 def test_the_device_tells_what_it_has(pi: Device) -> None:
     with Remote("device") as remote:
-        found = facts.gather(remote, f"{pi.root}/opt/not/yet", root=str(pi.root))
+        found = facts.gather(remote, f"{pi.root}/not/yet", root=str(pi.root))
         assert found.executable == f"{pi.root}/usr/bin/python3"
         assert found.python == sys.version_info[:3]
         assert (found.machine, found.bits) == (platform.machine(), 8 * struct.calcsize("P"))
