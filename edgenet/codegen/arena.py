@@ -2,7 +2,7 @@
 
 A layer that reads forwards may write over what it has read: its output can start some bytes before
 its input does.  Walking backwards the ends matter in the same way.  How many bytes is the layer's
-business (``codegen.work``); here a pair of buffers has up to two numbers, and every other pair that
+business (``plan.Work``); here a pair of buffers has up to two numbers, and every other pair that
 lives at one time must not touch.
 """
 
@@ -119,7 +119,7 @@ class _Solver:
             found = self._fill(tried)
             if best is None or found[0] < best[0]:
                 best, order = found, tried
-        assert best is not None  # noqa: S101
+        assert best is not None
         best = self._improve(order, best)
         names = [buffer.name for buffer in self._buffers]
         return Placement(dict(zip(names, best[1], strict=True)), best[0])
