@@ -143,5 +143,3 @@ def constants(fields: object) -> list[Constant]:
     if isinstance(fields, dict):
         return [found for field in fields.values() for found in constants(field)]
     return []
-
-

@@ -1,0 +1,284 @@
+"""Writes a program as one folder of C99 that needs nothing else."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+import numpy as np
+
+import edgenet
+from edgenet.codegen import pack, text
+from edgenet.codegen.calls import Call, Constant, Lowered
+from edgenet.codegen.program import Golden, Program, constants
+from edgenet.int8.graph import Array, Port
+
+CTYPES = {"int8": "int8_t", "int32": "int32_t", "uint32": "uint32_t"}
+
+
+def files(program: Program, golden: Golden) -> dict[str, str]:
+    """Every file of the folder by name; the same program gives the same text."""
+    writer = _Writer(program)
+    name = program.name
+    return {
+        f"{name}.h": writer.header(),
+        f"{name}.c": writer.schedule(),
+        f"{name}_weights.h": writer.weight_declarations(),
+        f"{name}_weights.c": writer.weights(),
+        f"{name}_golden.h": writer.golden(golden),
+        f"{name}_selftest.c": writer.template("selftest.c"),
+        "example_main.c": writer.template("example_main.c"),
+        "LICENSE": writer.template("LICENSE"),
+        **writer.kernels(),
+    }
+
+
+def write(program: Program, folder: Path, others: Mapping[str, str] | None = None) -> None:
+    """Write the folder, whole or not at all.
+
+    Args:
+        program: what to write.
+        folder: where; what is there goes.
+        others: more files by name, reports for example.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+    try:
+        draft.mkdir(parents=True)
+        for name, content in {**files(program, program.golden()), **(others or {})}.items():
+            (draft / name).write_text(content, encoding="utf-8", newline="\n")
+        if folder.exists():
+            shutil.rmtree(folder)
+        draft.replace(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+class _Writer:
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._name = program.name
+        self._names: dict[int, str] = {}  # of constants, by id
+        self._constants: list[tuple[str, Array]] = []
+        for layer in program.layers:
+            for number, call in enumerate(layer.calls):
+                self._collect(layer, call, number)
+
+    def _collect(self, layer: Lowered, call: Call, number: int) -> None:
+        for constant, role in zip(constants(call.fields), _roles(call.fields), strict=True):
+            name = f"{self._name}_{_struct_name(layer, number)}_{role}"
+            self._names[id(constant)] = name
+            self._constants.append((name, constant.values))
+
+    def template(self, file: str, **more: str) -> str:
+        """A file of ``templates`` with the program's words in it."""
+        source = (resources.files("edgenet.codegen") / "templates" / file).read_text("utf-8")
+        return Template(source).substitute(self._words() | more)
+
+    def _words(self) -> dict[str, str]:
+        return {
+            "name": self._name,
+            "NAME": self._name.upper(),
+            "version": edgenet.__version__,
+            "digest": self._program.digest,
+        }
+
+    def header(self) -> str:
+        graph, plan = self._program.graph, self._program.plan
+        ports = [*self._ports("IN", graph.inputs), *self._ports("OUT", graph.outputs)]
+        functions = [*self._more("input", graph.inputs), *self._more("output", graph.outputs)]
+        return self.template(
+            "model.h",
+            arena=str(plan.size),
+            constants=str(self._program.constant_bytes),
+            macs=str(self._program.macs),
+            layers=str(len(self._program.layers)),
+            ports="\n".join(ports),
+            functions="".join(f"{line};\n" for line in functions),
+        )
+
+    def _ports(self, direction: str, ports: tuple[Port, ...]) -> Iterator[str]:
+        for number, port in enumerate(ports):
+            value = self._program.graph.values[port.value]
+            prefix = f"{self._name.upper()}_{direction}{_count(number)}"
+            for letter, size in (
+                zip("HWC", value.shape[1:], strict=False) if len(value.shape) == 4 else ()
+            ):
+                yield f"#define {prefix}_{letter} {size}"
+            yield f"#define {prefix}_LEN {value.size}"
+            yield f"#define {prefix}_SCALE {np.float32(value.scale)!s}f"
+            yield f"#define {prefix}_ZERO_POINT ({value.zero_point})"
+
+    def _more(self, kind: str, ports: tuple[Port, ...]) -> Iterator[str]:
+        """Functions for inputs and outputs; the first output is what running gives."""
+        const = "" if kind == "input" else "const "
+        for number in range(len(ports)):
+            yield f"{const}int8_t *{self._name}_{kind}{_count(number, lower=True)}({const}void *arena)"
+
+    def schedule(self) -> str:
+        graph, plan = self._program.graph, self._program.plan
+        headers = sorted(
+            {
+                f"{self._name}_{_header(call)}"
+                for layer in self._program.layers
+                for call in layer.calls
+            }
+        )
+        functions = []
+        for kind, ports in (("input", graph.inputs), ("output", graph.outputs)):
+            const = "" if kind == "input" else "const "
+            for line, port in zip(self._more(kind, ports), ports, strict=True):
+                address = plan.addresses[port.value]
+                functions.append(
+                    f"{line}\n{{\n    return &(({const}int8_t *)arena)[{address}];\n}}\n"
+                )
+        return self.template(
+            "model.c",
+            headers="\n".join(f'#include "{header}"' for header in headers),
+            structs="\n".join(self._structs()),
+            functions="\n".join(functions),
+            steps="\n".join(self._steps()),
+            first_output=f"{self._name}_output(arena)",
+        )
+
+    def _structs(self) -> Iterator[str]:
+        for layer, step in zip(self._program.layers, self._program.plan.steps, strict=True):
+            for number, call in enumerate(layer.calls):
+                fields = dict(call.fields)
+                if "backwards" in fields:
+                    fields["backwards"] = int(step.direction == "backward")
+                body = text.struct(fields, lambda constant: self._names[id(constant)])
+                yield f"static const {self._name}_{call.struct} {_struct_name(layer, number)} = {body};\n"
+
+    def _steps(self) -> Iterator[str]:
+        plan = self._program.plan
+        for index, layer in enumerate(self._program.layers):
+            output = layer.layer.output
+            at = plan.addresses[output]
+            for number, call in enumerate(layer.calls):
+                places = [*(plan.addresses[value] for value in call.inputs), at]
+                if call.scratch:
+                    places.append(plan.scratch.get(layer.layer.name, 0))
+                arguments = ", ".join(f"&a[{place}]" for place in places)
+                yield f"    {self._name}_{call.kernel}(&{_struct_name(layer, number)}, {arguments});"
+            size = self._program.graph.values[output].size
+            yield f"    done(hook, context, {index}, &a[{at}], {size});"
+
+    def weight_declarations(self) -> str:
+        lines = [f"extern const {_ctype(v, self._name)} {n}[{len(v)}];" for n, v in self._constants]
+        return self.template("weights.h", declarations="\n".join(lines))
+
+    def weights(self) -> str:
+        """Constants, aligned, since words are read."""
+        attribute = f"{self._name.upper()}_CONST "
+        arrays = [
+            text.array(_ctype(values, self._name), name, values, storage=f"{attribute}const")
+            for name, values in self._constants
+        ]
+        return self.template("weights.c", arrays="\n".join(arrays))
+
+    def golden(self, golden: Golden) -> str:
+        """Inputs and outputs of pictures, and the CRC of each layer."""
+        name = self._name
+        sizes = {"pictures": str(golden.pictures), "layers": str(golden.crcs.shape[1])}
+        arrays = [
+            text.array(
+                "int8_t",
+                f"{name}_golden_{kind}{_count(number, lower=True)}",
+                values,
+                storage="static const",
+            )
+            for kind, many in (("input", golden.inputs), ("output", golden.outputs))
+            for number, values in enumerate(many)
+        ]
+        crcs = text.array("uint32_t", f"{name}_golden_crc", golden.crcs, storage="static const")
+        copies = self._each(
+            "input",
+            self._program.graph.inputs,
+            "(void)memcpy({name}_input{n}(arena), {name}_golden_input{n}[picture], {size});",
+        )
+        compares = self._each(
+            "output",
+            self._program.graph.outputs,
+            "differs |= memcmp({name}_output{n}(arena), {name}_golden_output{n}[picture], {size});",
+        )
+        return self.template(
+            "golden.h",
+            arrays="\n".join([*arrays, crcs]),
+            set_inputs=copies,
+            compare_outputs=compares,
+            **sizes,
+        )
+
+    def _each(self, kind: str, ports: tuple[Port, ...], line: str) -> str:
+        return "\n".join(
+            "    "
+            + line.format(
+                name=self._name,
+                n=_count(number, lower=True),
+                size=self._program.graph.values[port.value].size,
+            )
+            for number, port in enumerate(ports)
+        )
+
+    def kernels(self) -> dict[str, str]:
+        """The kernels that are called and what they include, every name with the model's before it,
+        so that two models link into one program."""
+        wanted = [f"{kernel}.c" for kernel in (*self._program.kernels, "en_crc32")]
+        found: dict[str, str] = {}
+        folder = resources.files("edgenet.codegen") / "c"
+        while wanted:
+            file = wanted.pop()
+            if file in found:
+                continue
+            found[file] = (folder / file).read_text("utf-8")
+            wanted += re.findall(r'#include "(\w+\.h)"', found[file])
+            wanted += [
+                f"{used}.c"
+                for used in re.findall(r"\b(en_\w+)\(", found[file])
+                if (folder / f"{used}.c").is_file()
+            ]
+        return {self._own(file): self._own(found[file]) for file in sorted(found)}
+
+    def _own(self, source: str) -> str:
+        """Names of kernels with the model's before them."""
+        small = re.sub(r"\ben_(?=[a-z0-9])", f"{self._name}_en_", source)
+        return re.sub(r"\bEN_(?=[A-Z0-9])", f"{self._name.upper()}_EN_", small)
+
+
+def _roles(fields: object) -> list[str]:
+    """Names of the fields that are constants, as ``constants`` finds them."""
+    if not isinstance(fields, dict):
+        return []
+    return [
+        role
+        for name, field in fields.items()
+        for role in ([name] if isinstance(field, Constant) else _roles(field))
+    ]
+
+
+def _struct_name(layer: Lowered, number: int) -> str:
+    suffix = f"_part{number}" if len(layer.calls) > 1 else ""
+    return text.identifier(layer.layer.name) + suffix
+
+
+def _header(call: Call) -> str:
+    """en_pool.h has two kernels; the others are named after theirs."""
+    return "en_pool.h" if call.struct == "en_pool" else f"{call.kernel}.h"
+
+
+def _count(number: int, *, lower: bool = False) -> str:
+    if not number:
+        return ""
+    return f"_{number + 1}" if lower else str(number + 1)
+
+
+def _ctype(values: Array, name: str) -> str:
+    return f"{name}_en_pair" if values.dtype == pack.PAIR else CTYPES[values.dtype.name]
