@@ -22,7 +22,7 @@ COMMANDS = {
     "check": "Tell what of a model the Edge TPU runs.",
     "verify": "Prove that this machine computes what the host computed.",
     "deploy": "Run a bundle on a device, for good.",
-    "run": "Classify pictures.",
+    "run": "Classify pictures or a camera.",
     "profile": "Measure latency and memory.",
     "compare": "Compare two profiles.",
     "targets": "List the devices that edgenet exports for.",
