@@ -263,7 +263,7 @@ def test_of_a_camera_faster_than_the_model_the_newest_frame_is_answered():
 def test_frame_age_stays_below_two_inference_times_and_memory_flat_for_ten_minutes():
     """A frame is old by the camera's interval and one inference; never by a queue."""
     pytest.importorskip("cv2", reason="OpenCV is not installed")
-    inference_s, seconds = 0.02, float(os.environ.get("EDGENET_SOAK_S", "600"))
+    inference_s, seconds = 0.1, float(os.environ.get("EDGENET_SOAK_S", "600"))
     ages, sizes = [], []
 
     def slow(frames):
@@ -274,7 +274,7 @@ def test_frame_age_stays_below_two_inference_times_and_memory_flat_for_ten_minut
     class Watch(Kept):
         def publish(self, result, frame):
             ages.append(result.latency_ms)
-            if len(ages) % 100 == 0:
+            if len(ages) % 20 == 0:
                 sizes.append(resident())
 
     frames = open_frames("fake:640x480@200", ahead=Preprocess(96, 96))
