@@ -168,10 +168,8 @@ def test_missing_file_is_refused(tmp_path):
 
 def test_missing_opencv_is_named_with_the_command(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "cv2", None)
-    image._cv2.cache_clear()
     with pytest.raises(MissingPackage, match=r"needs OpenCV.*pip install 'edgenet\[image\]'"):
         image.decode_rgb(b"\xff\xd8\xff", "p")
-    image._cv2.cache_clear()
 
 
 # fitting

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgenet import opencv
 from edgenet.errors import MissingPackage, SourceError, UsageError
-from edgenet.stream import opencv, v4l2
+from edgenet.stream import v4l2
 from edgenet.stream.fake import Fake
 from edgenet.stream.mode import Mode
 from edgenet.stream.source import is_live, open_source

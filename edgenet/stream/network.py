@@ -12,9 +12,9 @@ from time import monotonic
 from typing import Self
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
+from edgenet import opencv
 from edgenet.errors import SourceError, UsageError, unknown
 from edgenet.runner import Frame
-from edgenet.stream import opencv
 from edgenet.stream.lease import Lease
 
 PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}

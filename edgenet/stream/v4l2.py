@@ -12,9 +12,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from edgenet import opencv
 from edgenet.errors import SourceError
 from edgenet.runner import Frame
-from edgenet.stream import opencv
 from edgenet.stream.lease import Lease
 from edgenet.stream.mode import Mode
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 
+from edgenet import opencv
 from edgenet.errors import DataError, SourceError
 from edgenet.runner import Frame
 from edgenet.runtime.quiet import quiet
-from edgenet.stream import opencv
 from edgenet.stream.pictures import OnError, refuse
 
 VIDEO_SUFFIXES = frozenset(
