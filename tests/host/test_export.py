@@ -140,13 +140,13 @@ def run(*words: str | Path) -> click.testing.Result:
 def test_export_lists_the_targets_when_none_is_given() -> None:
     result = run("export")
     assert result.exit_code == 2
-    assert "Choose from: pc, rpi" in result.output
+    assert f"Choose from: {', '.join(targets.names())}" in " ".join(result.output.split())
 
 
 def test_export_names_the_target_that_was_meant(tmp_path: Path) -> None:
     result = run("export", "--target", "rip", "-o", tmp_path / "b")
     assert result.exit_code == 2
-    assert "did you mean 'rpi'? (pc, rpi)" in result.output
+    assert f"did you mean 'rpi'? ({', '.join(targets.names())})" in result.output
 
 
 def test_export_without_the_shipped_weights_asks_for_a_checkpoint(
