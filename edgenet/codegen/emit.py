@@ -120,7 +120,8 @@ class _Writer:
         """Functions for inputs and outputs; the first output is what running gives."""
         const = "" if kind == "input" else "const "
         for number in range(len(ports)):
-            yield f"{const}int8_t *{self._name}_{kind}{_count(number, lower=True)}({const}void *arena)"
+            function = f"{self._name}_{kind}{_count(number, lower=True)}"
+            yield f"{const}int8_t *{function}({const}void *arena)"
 
     def schedule(self) -> str:
         graph, plan = self._program.graph, self._program.plan
@@ -155,7 +156,8 @@ class _Writer:
                 if "backwards" in fields:
                     fields["backwards"] = int(step.direction == "backward")
                 body = text.struct(fields, lambda constant: self._names[id(constant)])
-                yield f"static const {self._name}_{call.struct} {_struct_name(layer, number)} = {body};\n"
+                struct = f"{self._name}_{call.struct}"
+                yield f"static const {struct} {_struct_name(layer, number)} = {body};\n"
 
     def _steps(self) -> Iterator[str]:
         plan = self._program.plan
@@ -166,8 +168,11 @@ class _Writer:
                 places = [*(plan.addresses[value] for value in call.inputs), at]
                 if call.scratch:
                     places.append(plan.scratch.get(layer.layer.name, 0))
-                arguments = ", ".join(f"&a[{place}]" for place in places)
-                yield f"    {self._name}_{call.kernel}(&{_struct_name(layer, number)}, {arguments});"
+                arguments = [
+                    f"&{_struct_name(layer, number)}",
+                    *(f"&a[{place}]" for place in places),
+                ]
+                yield f"    {self._name}_{call.kernel}({', '.join(arguments)});"
             size = self._program.graph.values[output].size
             yield f"    done(hook, context, {index}, &a[{at}], {size});"
 
@@ -229,8 +234,10 @@ class _Writer:
         )
 
     def kernels(self) -> dict[str, str]:
-        """The kernels that are called and what they include, every name with the model's before it,
-        so that two models link into one program."""
+        """The kernels that are called, and what they include and call.
+
+        Every name has the model's before it, so that two models link into one program.
+        """
         wanted = [f"{kernel}.c" for kernel in (*self._program.kernels, "en_crc32")]
         found: dict[str, str] = {}
         folder = resources.files("edgenet.codegen") / "c"
