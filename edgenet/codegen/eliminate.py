@@ -2,8 +2,8 @@
 
 Channels go that are provably constant or that nothing reads (``channels``, ``intervals``): from the
 weights that make them, and from those that read them, whose biases take over what a constant
-channel adds.  Every sum of the smaller model is the sum that the larger one has, so the outputs are
-equal on every engine, whatever its rounding.
+channel adds.  Every sum of the smaller model is the sum that the larger one has, and what is taken
+for constant is so on every engine, whatever its rounding; so are the outputs equal on all of them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from edgenet import int8, tflite
 from edgenet.codegen.channels import needed
-from edgenet.codegen.intervals import intervals
+from edgenet.codegen.intervals import Rounding, intervals
 from edgenet.codegen.shrink import Shrinker
 from edgenet.int8.graph import Graph, Weighted
 
@@ -67,7 +67,9 @@ class Report:
         return sum(layer.macs_left for layer in self.layers)
 
 
-def eliminate(data: bytes, name: str = "the model") -> tuple[bytes, Report]:
+def eliminate(
+    data: bytes, name: str = "the model", *, rounding: Rounding = "any"
+) -> tuple[bytes, Report]:
     """A smaller model with the same outputs, and what it saves.
 
     Inputs, outputs, names, signatures, metadata and associated files stay.  Where nothing can go,
@@ -76,6 +78,9 @@ def eliminate(data: bytes, name: str = "the model") -> tuple[bytes, Report]:
     Args:
         data: an int8 or uint8 .tflite.
         name: what to call it in sentences.
+        rounding: of the engine that the outputs stay the same on.  A channel can be constant on one
+            and take two codes on another: where its weights are zero and its bias lies between two
+            codes.  With ``any`` it stays.
 
     Raises:
         GraphError: the bytes are no .tflite, or hold what has no integer form here.
@@ -83,7 +88,7 @@ def eliminate(data: bytes, name: str = "the model") -> tuple[bytes, Report]:
     """
     model = tflite.read(data, name)
     graph = int8.build(model)
-    found = intervals(graph)
+    found = intervals(graph, rounding)
     kept = needed(graph, found)
     if all(mask.all() for mask in kept.values()):
         return data, _report(graph, graph, data, data)

@@ -25,7 +25,7 @@ def read(data: bytes, name: str) -> tuple[Graph, Report]:
     Raises:
         GraphError: the file is damaged, or holds what there is no kernel for.
     """
-    smaller, report = eliminate(data, name)
+    smaller, report = eliminate(data, name, rounding="gemmlowp-double")
     graph = simplify(int8.build(tflite.read(smaller, name)))
     for layer in graph.layers:
         reason = _refusal(layer, graph)

@@ -111,13 +111,18 @@ def _mean(layer: g.Mean, codes: Array) -> Array:
     return requantize(total - layer.count * layer.input_zero_point, layer.out)
 
 
-def _add(layer: g.Add, left: Array, right: Array) -> Array:
+def sums_of_add(layer: g.Add, inputs: Sequence[Array]) -> Array:
+    """The sums of two values, in the finer steps that ``layer.out`` makes codes of; int64."""
     total = np.zeros((), np.int64)
-    numbers = zip((left, right), layer.zero_points, layer.multipliers, layer.shifts, strict=True)
+    numbers = zip(inputs, layer.zero_points, layer.multipliers, layer.shifts, strict=True)
     for codes, zero_point, multiplier, shift in numbers:
         lifted = (codes.astype(np.int64) - zero_point) << layer.left_shift
         total = np.asarray(total + fixed_point.multiply(lifted, multiplier, shift))
-    return requantize(total, layer.out)
+    return total
+
+
+def _add(layer: g.Add, left: Array, right: Array) -> Array:
+    return requantize(sums_of_add(layer, (left, right)), layer.out)
 
 
 def _pad(layer: g.Pad, codes: Array) -> Array:

@@ -42,12 +42,14 @@ def session(data):
 def test_outputs_stay_the_same_bit_for_bit(seed):
     network, y = random_network(np.random.default_rng(seed))
     data = network.file(y)
-    smaller, _ = eliminate(data)
     pictures = network.pictures(64)
-    np.testing.assert_array_equal(session(data).run([pictures]), session(smaller).run([pictures]))
+    expected = session(data).run([pictures])
+    for rounding in ("any", "gemmlowp-double"):
+        smaller, _ = eliminate(data, rounding=rounding)
+        np.testing.assert_array_equal(session(smaller).run([pictures]), expected)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(16))
 def test_outputs_stay_the_same_on_every_engine(seed):
     network, y = random_network(np.random.default_rng(seed))
     data = network.file(y)
@@ -72,22 +74,55 @@ def test_uint8_models_shrink_too(seed):
 def test_no_code_ever_leaves_its_interval(seed):
     network, y = random_network(np.random.default_rng(seed))
     graph = int8.build(tflite.read(network.file(y), "model"))
-    found = intervals(graph)
+    exact, wider = intervals(graph), intervals(graph, "any")
     run = ReferenceSession(graph)
     run.run([network.pictures(64)])
     for index in graph.values:
-        codes = run.tensor(index).reshape(-1, len(found[index].low))
-        assert (codes.min(0) >= found[index].low).all()
-        assert (codes.max(0) <= found[index].high).all()
+        inside(exact[index], run.tensor(index))
+        assert (wider[index].low <= exact[index].low).all()
+        assert (wider[index].high >= exact[index].high).all()
+
+
+def inside(interval, codes):
+    rows = codes.reshape(-1, len(interval.low))
+    assert (rows.min(0) >= interval.low).all()
+    assert (rows.max(0) <= interval.high).all()
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_no_code_of_xnnpack_leaves_the_interval_of_any_rounding(seed):
+    network, _ = random_network(np.random.default_rng(seed))
+    made = [operator.outputs[0] for operator in network.sketch.operators]
+    data = network.file(*made)  # XNNPACK shows outputs only
+    found = intervals(int8.build(tflite.read(data, "model")), "any")
+    for picture in network.pictures(4):
+        tensor = xnnpack(data, [picture[np.newaxis]])
+        for index in made:
+            inside(found[index], tensor(index))
+
+
+@pytest.mark.parametrize("bias", [1, -1])
+def test_a_channel_that_is_constant_for_one_rounding_alone_stays_for_any(bias):
+    """A sum of half a step is 1 where halves go away from zero, and 0 where they go to even."""
+    data = one_by_one([0, bias], [1, 0], hidden_scale=2.0, hidden_zero_point=0, activation="NONE")
+    kept, _ = eliminate(data)
+    assert weights_left(kept)[0][0] == 2
+    gone, _ = eliminate(data, rounding="gemmlowp-double")
+    assert weights_left(gone)[0][0] == 1
+    picture = np.full((1, 4, 4, 1), -128, np.int8)
+    same_outputs(data, gone, picture, (engines.micro, engines.litert))
+    with pytest.raises(AssertionError, match="xnnpack"):
+        same_outputs(data, gone, picture, (xnnpack,))
 
 
 def one_by_one(
-    bias, weight, *, activation="RELU6", padding="VALID", kernel=3, last=None, hidden_scale=1.0
-):
+    bias, weight, *, activation="RELU6", padding="VALID", kernel=3, last=None, hidden_scale=1.0,
+    hidden_zero_point=-128,
+):  # fmt: skip
     """A 1x1 convolution of two channels, then one with a kernel that reads both."""
     sketch = Sketch()
     x = sketch.tensor((1, 4, 4, 1), scale=1.0, zero_point=-128)
-    hidden = sketch.tensor((1, 4, 4, 2), scale=hidden_scale, zero_point=-128)
+    hidden = sketch.tensor((1, 4, 4, 2), scale=hidden_scale, zero_point=hidden_zero_point)
     window = {"stride_h": 1, "stride_w": 1, "dilation_h_factor": 1, "dilation_w_factor": 1}
     sketch.weighted(
         "CONV_2D", x, np.array(weight, np.int8).reshape(2, 1, 1, 1), np.array(bias, np.int32),
