@@ -22,7 +22,7 @@ from edgenet.target import Target
 RECORD = "release.json"
 _UNNAMED = "0" * 16
 # a Raspberry Pi loads its camera, OpenCV and the model in seconds, an emulated one in minutes
-_START_S = 180
+_START_S = 300
 # systemd waits longer for a frame than the loop, which says why there is none
 _MARGIN_S = 15
 
