@@ -12,9 +12,11 @@ from edgenet.cli.calibration import calibration_options, refuse_without_pictures
 from edgenet.cli.compiled import complete
 from edgenet.cli.options import TargetName, data_option, dataset_of, typed
 from edgenet.cli.progress import StageProgress
+from edgenet.errors import UsageError
 
 if TYPE_CHECKING:
     from edgenet.bundle import Bundle
+    from edgenet.codegen import Report
 
 
 @click.command(name="export")
@@ -36,6 +38,11 @@ if TYPE_CHECKING:
 )
 @data_option("Training pictures to calibrate with.  [default: the checkpoint's own calibration]")
 @calibration_options
+@click.option(
+    "--eliminate-channels",
+    is_flag=True,
+    help="Leave dead channels out of int8.tflite; its answers stay the same, bit for bit.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the bundle's manifest as JSON.")
 @click.pass_context
 def command(
@@ -48,6 +55,7 @@ def command(
     calib_samples: int,
     calib_method: str,
     seed: int,
+    eliminate_channels: bool,
     as_json: bool,
 ) -> None:
     """Write a bundle: the models, labels and golden frames of a checkpoint, for one device."""
@@ -58,12 +66,18 @@ def command(
         from edgenet import target as targets
 
         target = targets.load(target_name)
+        if eliminate_channels and "int8.tflite" not in target.variants:
+            raise UsageError(
+                f"--eliminate-channels makes int8.tflite smaller, and target {target.name} takes "
+                f"{', '.join(target.variants)}; leave the option out"
+            )
 
         from edgenet.host import checkpoint
         from edgenet.host import export as exporter
         from edgenet.host.calibration import Choice
 
         progress("loading torch", 1, 1)
+        reports: list[Report] = []
         model = checkpoint.named(model)
         dataset = dataset_of(data, progress=progress)
         bundle = exporter.export(
@@ -71,6 +85,7 @@ def command(
             target,
             output or Path(f"{model.resolve().name}-{target.name}"),
             calibration=Choice(dataset, calib_samples, seed, calib_method) if dataset else None,
+            eliminated=reports.append if eliminate_channels else None,
             command=typed(ctx),
             progress=progress,
         )
@@ -80,10 +95,12 @@ def command(
 
         click.echo(json.dumps(msgspec.to_builtins(bundle.manifest), indent=2))
     else:
-        click.echo("\n".join(filter(None, (_summary(bundle), said))))
+        click.echo("\n".join(filter(None, (_summary(bundle, reports), said))))
 
 
-def _summary(bundle: Bundle) -> str:
+def _summary(bundle: Bundle, reports: list[Report]) -> str:
+    from edgenet.report import elimination
+
     calibration = bundle.manifest.calibration
     assert calibration is not None
     lines = [f"{bundle.root}  for {bundle.manifest.target}: {bundle.manifest.name}"]
@@ -92,6 +109,7 @@ def _summary(bundle: Bundle) -> str:
         takes = record.inputs[0]
         shape = "x".join(map(str, takes.shape))
         lines.append(f"  {variant:<12} {record.size / 1e3:>8.0f} kB  takes {takes.dtype} {shape}")
+    lines += [f"  int8.tflite: {elimination.summary(report)}" for report in reports]
     lines += [
         f"  {len(bundle.labels)} labels: {', '.join(bundle.labels[:6])}"
         + (", ..." if len(bundle.labels) > 6 else ""),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from torch import Tensor, nn
 
-from edgenet import __version__, bundle, golden
+from edgenet import __version__, bundle, codegen, golden
 from edgenet.architecture import format_name
 from edgenet.bundle import Bundle
 from edgenet.dataset import Progress, silent
@@ -32,12 +32,13 @@ def model_name(spec: ModelSpec) -> str:
     return format_name(spec.arch, spec.alpha, spec.preprocess.height)
 
 
-def export(
+def export(  # noqa: PLR0913  (what of, what for, where to, how, and whom to tell)
     model: Path,
     target: Target,
     destination: Path,
     *,
     calibration: Choice | None = None,
+    eliminated: Callable[[codegen.Report], None] | None = None,
     command: str = "",
     progress: Progress = silent,
 ) -> Bundle:
@@ -49,6 +50,7 @@ def export(
             makes of it (``edgenet.edgetpu.compiler``).
         destination: the bundle's folder; it appears whole or not at all.
         calibration: pictures to calibrate with; the checkpoint's own record without them.
+        eliminated: told what leaving out dead channels saved in int8.tflite; they stay without it.
         command: what the user typed, for the manifest.
         progress: told of each stage.
 
@@ -60,6 +62,9 @@ def export(
     calibrator, ranges = calibrated(record, network, calibration, progress=progress)
     variants = [variant for variant in target.variants if variant in EXPORTED]
     models = convert(network, calibrator, record.spec, variants, progress=progress)
+    if eliminated is not None and "int8.tflite" in models:
+        models["int8.tflite"], report = codegen.eliminate(models["int8.tflite"], "int8.tflite")
+        eliminated(report)
     with tempfile.TemporaryDirectory() as folder:
         pictures, tensors = golden.answers(models, record.spec, Path(folder), progress=progress)
     return bundle.write(
