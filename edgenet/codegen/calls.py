@@ -87,7 +87,7 @@ def _range(out: Output) -> Field:
     return {"zero_point": out.zero_point, "low": out.low, "high": out.high}
 
 
-def _dot(layer: Weighted, *, quads: bool) -> dict[str, Field]:
+def _dot(layer: Weighted) -> dict[str, Field]:
     packed = pack.dot(layer)
     channels, depth = layer.outputs, layer.weight.size // layer.outputs
     return {
@@ -97,7 +97,7 @@ def _dot(layer: Weighted, *, quads: bool) -> dict[str, Field]:
         "terms": pack.up_to_four(depth),
         "channels": channels,
         "range": _range(layer.out),
-        "fast": int(packed.fast and not (quads and channels % 2)),
+        "fast": int(packed.fast),
     }
 
 
@@ -111,7 +111,7 @@ def _conv(layer: g.Conv, graph: Graph) -> Lowered:
     if layer.weight.shape[1:3] == (1, 1) and layer.stride == (1, 1) and not layer.padding:
         return _pixels(layer, shape[1] * shape[2])
     window = _window(layer, shape, layer.weight.shape[1:3])
-    dot = _dot(layer, quads=True)
+    dot = _dot(layer)
     fields: dict[str, Field] = {
         "dot": dot,
         "in_rows": shape[1],
@@ -135,7 +135,7 @@ def _conv(layer: g.Conv, graph: Graph) -> Lowered:
 
 def _pixels(layer: Weighted, pixels: int) -> Lowered:
     """A layer that multiplies each pixel by one matrix."""
-    dot = _dot(layer, quads=pixels >= 4)
+    dot = _dot(layer)
     depth, channels = layer.weight.size // layer.outputs, layer.outputs
     fields = {"dot": dot, "pixels": pixels, "backwards": 0}
     call = Call("en_conv_1x1_s8", "en_conv_1x1", fields, layer.inputs, scratch=True)

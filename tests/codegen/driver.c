@@ -36,11 +36,7 @@ static uint32_t number(void)
 
 static void *bytes(uint32_t size)
 {
-    void *found = aligned_alloc(16, (size + 15U) / 16U * 16U);
-#ifdef EXACT
-    free(found);
-    found = malloc(size); /* 16-aligned by sanitizers' allocators, and not a byte too long */
-#endif
+    void *found = malloc((size > 0U) ? size : 1U); /* aligned to 8 at least */
     if (!found) {
         exit(4);
     }

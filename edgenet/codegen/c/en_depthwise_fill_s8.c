@@ -13,20 +13,10 @@ static void fill_dsp(const en_depthwise *conv, const int8_t *row, uint16_t *to)
 {
     const int32_t channels = conv->in_channels;
     const int32_t width = conv->ring_columns;
-    const uint16_t zero = twice(conv->in_zero_point);
     int32_t channel = 0;
-    for (int32_t index = 0; index < channels; index++) {
-        uint16_t *line = &to[index * width];
-        for (int32_t x = 0; x < conv->pad_left; x++) {
-            line[x] = zero;
-        }
-        for (int32_t x = conv->pad_left + conv->in_columns; x < width; x++) {
-            line[x] = zero;
-        }
-    }
     for (; (channel + 4) <= channels; channel += 4) {
         const int8_t *from = &row[channel];
-        uint16_t *line0 = &to[(channel * width) + conv->pad_left];
+        uint16_t *line0 = &to[channel * width];
         uint16_t *line1 = &line0[width];
         uint16_t *line2 = &line1[width];
         uint16_t *line3 = &line2[width];
@@ -60,20 +50,10 @@ static void fill_dsp(const en_depthwise *conv, const int8_t *row, uint16_t *to)
         }
     }
     for (; channel < channels; channel++) {
-        uint16_t *line = &to[(channel * width) + conv->pad_left];
+        uint16_t *line = &to[channel * width];
         for (int32_t x = 0; x < conv->in_columns; x++) {
             line[x] = twice(row[(x * channels) + channel]);
         }
-    }
-}
-
-static void blank_dsp(const en_depthwise *conv, uint16_t *to)
-{
-    const uint32_t half = twice(conv->in_zero_point);
-    const uint32_t both = half | (half << 16);
-    for (int32_t left = conv->in_channels * conv->ring_columns; left > 0; left -= 2) {
-        (void)memcpy(to, &both, sizeof both);
-        to = &to[2];
     }
 }
 #endif
@@ -81,26 +61,18 @@ static void blank_dsp(const en_depthwise *conv, uint16_t *to)
 void en_depthwise_fill_s8(const en_depthwise *conv, const int8_t *row, int8_t *to)
 {
     const int32_t channels = conv->in_channels;
-    const int32_t width = conv->ring_columns;
 #if EN_DSP
     if (conv->fast != 0) {
-        if (row == NULL) {
-            blank_dsp(conv, (uint16_t *)(void *)to);
-        } else {
-            fill_dsp(conv, row, (uint16_t *)(void *)to);
-        }
+        fill_dsp(conv, row, &((uint16_t *)(void *)to)[conv->pad_left]);
         return;
     }
 #endif
-    (void)memset(to, conv->in_zero_point, (size_t)(channels * width));
-    if (row != NULL) {
-        for (int32_t channel = 0; channel < channels; channel++) {
-            int8_t *line = &to[(channel * width) + conv->pad_left];
-            const int8_t *from = &row[channel];
-            for (int32_t x = 0; x < conv->in_columns; x++) {
-                line[x] = *from;
-                from = &from[channels];
-            }
+    for (int32_t channel = 0; channel < channels; channel++) {
+        int8_t *line = &to[(channel * conv->ring_columns) + conv->pad_left];
+        const int8_t *from = &row[channel];
+        for (int32_t x = 0; x < conv->in_columns; x++) {
+            line[x] = *from;
+            from = &from[channels];
         }
     }
 }

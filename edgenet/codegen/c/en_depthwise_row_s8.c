@@ -2,6 +2,318 @@
 
 #include "en_requantize.h"
 
+#if EN_DSP
+
+/* What the assembly below works on; it moves the pointers from channel to channel.
+ *
+ * Kernel 3x3, stride 1: two columns at a time from two words of each row, x0 x1 and x2 x3.
+ *
+ *   column 0: w0 x0 + w1 x1 (SMLAD), w2 x2 (SMLATB)
+ *   column 1: w0 x1 (SMLABT),        w1 x2 + w2 x3 (SMLAD)
+ *
+ * with w0 w1 in one register and w1 w2 in another: six registers hold a channel's weights.  Stride 2
+ * needs column 0 only.  See en_dot_quad_s8.c for the rounding. */
+typedef struct {
+    const int8_t *rows[3];
+    int8_t *out;           /* 12 */
+    int32_t step;          /* 16: bytes from one column of the output to the next */
+    int8_t *end;           /* 20: of the columns that are computed in pairs, or singly for stride 2 */
+    int32_t bias;          /* 24: twice what it is, as the codes are */
+    int32_t multiplier;    /* 28 */
+    int32_t right;         /* 32 */
+    int32_t again;         /* 36: rows advance by the depth multiplier only every so many channels */
+    int32_t odd;           /* 40: one more column is left */
+    int32_t row_step;      /* 44: bytes from one channel of the ring to the next */
+    const int8_t *weight;  /* 48 */
+    const int8_t *pair;    /* 52: the channel's bias */
+    int32_t pair_step;     /* 56: to the next bias: 4, 16, 4, ... */
+    int32_t right_offset;  /* 60: of right from the bias: 16, 14, 16, ... */
+    int32_t channels;      /* 64: left */
+    int32_t relu;          /* 68: the least code is the zero point, -128, the largest 127 */
+    en_range range;        /* 72 */
+    int32_t depth_multiplier; /* 84 */
+} en_depthwise_line;
+
+void en_depthwise_one_dsp(en_depthwise_line *line);
+void en_depthwise_two_dsp(en_depthwise_line *line);
+
+__asm__(
+    ".syntax unified\n"
+    ".section .text.en_depthwise_dsp,\"ax\",%progbits\n"
+    ".p2align 2\n"
+    ".thumb\n"
+
+    /* three weights of a kernel row to w0 w1 and w1 w2 */
+    ".macro en_depthwise_weights first, second\n"
+    "ldr r12, [r1], #4\n"
+    "sxtb16 lr, r12\n"
+    "sxtb16 r12, r12, ror #8\n"
+    "pkhbt \\first, lr, r12, lsl #16\n"
+    "pkhtb \\second, lr, r12\n"
+    ".endm\n"
+
+    /* parameters, weights and pointers of a channel; r11 is the line */
+    ".macro en_depthwise_channel\n"
+    "ldrd r1, r2, [r11, #48]\n"
+    "ldrd r3, r4, [r11, #56]\n"
+    "ldr r5, [r2]\n"
+    "ldr r6, [r2, #8]\n"
+    "ldrsh r7, [r2, r4]\n"
+    "lsl r5, r5, #1\n"
+    "strd r5, r6, [r11, #24]\n"
+    "str r7, [r11, #32]\n"
+    "add r2, r2, r3\n"
+    "eor r3, r3, #20\n"
+    "eor r4, r4, #30\n"
+    "strd r3, r4, [r11, #56]\n"
+    "en_depthwise_weights r5, r6\n"
+    "en_depthwise_weights r7, r8\n"
+    "en_depthwise_weights r9, r10\n"
+    "strd r1, r2, [r11, #48]\n"
+    "ldrd r0, r2, [r11]\n"
+    "ldrd r3, r4, [r11, #8]\n"
+    ".endm\n"
+
+    /* the next channel: rows, output, its end; leaves r11, and Z if there is none */
+    ".macro en_depthwise_next\n"
+    "ldr r0, [r11, #36]\n"
+    "subs r0, #1\n"
+    "bne 7f\n"
+    "ldr r1, [r11, #44]\n"
+    "ldrd r2, r3, [r11]\n"
+    "ldr r4, [r11, #8]\n"
+    "add r2, r1\n"
+    "add r3, r1\n"
+    "add r4, r1\n"
+    "strd r2, r3, [r11]\n"
+    "str r4, [r11, #8]\n"
+    "ldr r0, [r11, #84]\n"
+    "7:\n"
+    "str r0, [r11, #36]\n"
+    "ldr r0, [r11, #12]\n"
+    "ldr r1, [r11, #20]\n"
+    "add r0, #1\n"
+    "add r1, #1\n"
+    "str r0, [r11, #12]\n"
+    "str r1, [r11, #20]\n"
+    "ldr r0, [r11, #64]\n"
+    "subs r0, #1\n"
+    "str r0, [r11, #64]\n"
+    ".endm\n"
+
+    /* a code from a sum; multiplier r12, right lr, overwritten unless relu */
+    ".macro en_depthwise_relu sum\n"
+    "smmulr \\sum, \\sum, r12\n"
+    "asrs \\sum, \\sum, lr\n"
+    "sbc \\sum, \\sum, #127\n"
+    "ssat \\sum, #8, \\sum\n"
+    ".endm\n"
+    ".macro en_depthwise_any sum, line\n"
+    "smmulr \\sum, \\sum, r12\n"
+    "add \\sum, \\sum, \\sum, asr #31\n"
+    "asrs \\sum, \\sum, lr\n"
+    "ldrd r12, lr, [\\line, #72]\n"
+    "adc \\sum, \\sum, r12\n"
+    "cmp \\sum, lr\n"
+    "it lt\n"
+    "movlt \\sum, lr\n"
+    "ldr lr, [\\line, #80]\n"
+    "cmp \\sum, lr\n"
+    "it gt\n"
+    "movgt \\sum, lr\n"
+    ".endm\n"
+
+    ".macro en_depthwise_both rows, first, second\n"
+    "ldrd r12, lr, [\\rows], #4\n"
+    "smlad r11, \\first, r12, r11\n"
+    "smlabt r1, \\first, r12, r1\n"
+    "smlatb r11, \\second, lr, r11\n"
+    "smlad r1, \\second, lr, r1\n"
+    ".endm\n"
+    ".macro en_depthwise_single rows, first, second\n"
+    "ldrd r12, lr, [\\rows], #4\n"
+    "smlad r11, \\first, r12, r11\n"
+    "smlatb r11, \\second, lr, r11\n"
+    ".endm\n"
+
+    /* the line is at [sp]; registers: r0, r2, r3 rows, r4 output, r5 to r10 weights */
+    ".global en_depthwise_one_dsp\n"
+    ".type en_depthwise_one_dsp,%function\n"
+    ".thumb_func\n"
+    "en_depthwise_one_dsp:\n"
+    "push {r4-r11, lr}\n"
+    "sub sp, #12\n"
+    "str r0, [sp]\n"
+    "mov r11, r0\n"
+    "1:\n"
+    "en_depthwise_channel\n"
+    "ldr r12, [r11, #20]\n"
+    "ldr lr, [r11, #24]\n"
+    "strd lr, r12, [sp, #4]\n" /* bias, end */
+    "cmp r4, r12\n"
+    "beq 4f\n"
+    "ldr r12, [r11, #68]\n"
+    "cmp r12, #0\n"
+    "beq 3f\n"
+
+    "2:\n"
+    "ldr r1, [sp, #4]\n"
+    "ldrd r12, lr, [r0], #4\n"
+    "smlad r11, r5, r12, r1\n"
+    "smlabt r1, r5, r12, r1\n"
+    "smlatb r11, r6, lr, r11\n"
+    "smlad r1, r6, lr, r1\n"
+    "en_depthwise_both r2, r7, r8\n"
+    "en_depthwise_both r3, r9, r10\n"
+    "ldr lr, [sp]\n"
+    "ldrd r12, lr, [lr, #28]\n"
+    "en_depthwise_relu r11\n"
+    "en_depthwise_relu r1\n"
+    "ldr r12, [sp]\n"
+    "strb r11, [r4]\n"
+    "ldrd r12, lr, [r12, #16]\n"
+    "strb r1, [r4, r12]\n"
+    "add r4, r4, r12, lsl #1\n"
+    "cmp r4, lr\n"
+    "bne 2b\n"
+    "b 4f\n"
+
+    "3:\n"
+    "ldr r1, [sp, #4]\n"
+    "mov r11, r1\n"
+    "en_depthwise_both r0, r5, r6\n"
+    "en_depthwise_both r2, r7, r8\n"
+    "en_depthwise_both r3, r9, r10\n"
+    "push {r0}\n"
+    "ldr r0, [sp, #4]\n"
+    "ldrd r12, lr, [r0, #28]\n"
+    "en_depthwise_any r11, r0\n"
+    "ldrd r12, lr, [r0, #28]\n"
+    "en_depthwise_any r1, r0\n"
+    "ldrd r12, lr, [r0, #16]\n"
+    "pop {r0}\n"
+    "strb r11, [r4]\n"
+    "strb r1, [r4, r12]\n"
+    "add r4, r4, r12, lsl #1\n"
+    "cmp r4, lr\n"
+    "bne 3b\n"
+
+    "4:\n"
+    "ldr r1, [sp]\n"
+    "ldr r12, [r1, #40]\n"
+    "cmp r12, #0\n"
+    "beq 5f\n"
+    "ldr r11, [r1, #24]\n"
+    "en_depthwise_single r0, r5, r6\n"
+    "en_depthwise_single r2, r7, r8\n"
+    "en_depthwise_single r3, r9, r10\n"
+    "ldrd r12, lr, [r1, #28]\n"
+    "en_depthwise_any r11, r1\n"
+    "strb r11, [r4]\n"
+    "5:\n"
+    "ldr r11, [sp]\n"
+    "en_depthwise_next\n"
+    "bne 1b\n"
+    "add sp, #12\n"
+    "pop {r4-r11, pc}\n"
+    ".size en_depthwise_one_dsp, . - en_depthwise_one_dsp\n"
+
+    ".global en_depthwise_two_dsp\n"
+    ".type en_depthwise_two_dsp,%function\n"
+    ".thumb_func\n"
+    "en_depthwise_two_dsp:\n"
+    "push {r4-r11, lr}\n"
+    "sub sp, #4\n"
+    "mov r11, r0\n"
+    "str r0, [sp]\n"
+    "1:\n"
+    "en_depthwise_channel\n"
+    "mov r1, r11\n"
+    "ldr r12, [r1, #68]\n"
+    "cmp r12, #0\n"
+    "beq 3f\n"
+    "2:\n"
+    "ldr r11, [r1, #24]\n"
+    "en_depthwise_single r0, r5, r6\n"
+    "en_depthwise_single r2, r7, r8\n"
+    "en_depthwise_single r3, r9, r10\n"
+    "ldrd r12, lr, [r1, #28]\n"
+    "en_depthwise_relu r11\n"
+    "ldrd r12, lr, [r1, #16]\n"
+    "strb r11, [r4]\n"
+    "add r4, r12\n"
+    "cmp r4, lr\n"
+    "bne 2b\n"
+    "b 4f\n"
+    "3:\n"
+    "ldr r11, [r1, #24]\n"
+    "en_depthwise_single r0, r5, r6\n"
+    "en_depthwise_single r2, r7, r8\n"
+    "en_depthwise_single r3, r9, r10\n"
+    "ldrd r12, lr, [r1, #28]\n"
+    "en_depthwise_any r11, r1\n"
+    "ldrd r12, lr, [r1, #16]\n"
+    "strb r11, [r4]\n"
+    "add r4, r12\n"
+    "cmp r4, lr\n"
+    "bne 3b\n"
+    "4:\n"
+    "mov r11, r1\n"
+    "en_depthwise_next\n"
+    "bne 1b\n"
+    "add sp, #4\n"
+    "pop {r4-r11, pc}\n"
+    ".size en_depthwise_two_dsp, . - en_depthwise_two_dsp\n"
+    ".purgem en_depthwise_weights\n"
+    ".purgem en_depthwise_channel\n"
+    ".purgem en_depthwise_next\n"
+    ".purgem en_depthwise_relu\n"
+    ".purgem en_depthwise_any\n"
+    ".purgem en_depthwise_both\n"
+    ".purgem en_depthwise_single\n"
+    ".text\n");
+
+/* what the assembly takes for granted */
+typedef char en_depthwise_line_holds[((offsetof(en_depthwise_line, bias) == 24) &&
+                                      (offsetof(en_depthwise_line, weight) == 48) &&
+                                      (offsetof(en_depthwise_line, range) == 72) &&
+                                      (offsetof(en_depthwise_line, depth_multiplier) == 84))
+                                         ? 1
+                                         : -1];
+
+static void row_dsp(const en_depthwise *conv, const int8_t *const *rows, int8_t *out)
+{
+    const int32_t step = conv->in_channels * conv->depth_multiplier;
+    const int32_t odd = (conv->column_stride == 1) ? (conv->out_columns & 1) : 0;
+    en_depthwise_line line;
+    line.rows[0] = rows[0];
+    line.rows[1] = rows[1];
+    line.rows[2] = rows[2];
+    line.out = out;
+    line.step = step;
+    line.end = &out[(conv->out_columns - odd) * step];
+    line.again = conv->depth_multiplier;
+    line.odd = odd;
+    line.row_step = conv->ring_columns * 2;
+    line.weight = conv->weight;
+    line.pair = (const int8_t *)(const void *)conv->pairs;
+    line.pair_step = 4;
+    line.right_offset = 16;
+    line.channels = step;
+    line.relu = ((conv->range.zero_point == -128) && (conv->range.low == -128) &&
+                 (conv->range.high == 127))
+                    ? 1
+                    : 0;
+    line.range = conv->range;
+    line.depth_multiplier = conv->depth_multiplier;
+    if (conv->column_stride == 1) {
+        en_depthwise_one_dsp(&line);
+    } else {
+        en_depthwise_two_dsp(&line);
+    }
+}
+#endif
+
 static int32_t three(const int8_t *a, const int8_t *weight)
 {
     return (a[0] * weight[0]) + (a[1] * weight[1]) + (a[2] * weight[2]);
@@ -21,203 +333,22 @@ static int32_t any(const en_depthwise *conv, const int8_t *const *rows, const in
     return sum;
 }
 
-#if EN_DSP
-
-/* Kernel 3x3, stride 1: two columns at a time from two words of each row, x0 x1 and x2 x3.
- *
- *   column 0: w0 x0 + w1 x1 (SMLAD), w2 x2 (SMLATB)
- *   column 1: w0 x1 (SMLABT),        w1 x2 + w2 x3 (SMLAD)
- *
- * with w0 w1 in one register and w1 w2 in another; the six registers of the three rows stay loaded
- * for the whole row, the last of an odd number of columns is computed twice. */
-typedef struct {
-    int32_t bias; /* twice what it is, as the codes are */
-    int32_t multiplier;
-    int32_t right;
-    int32_t zero_point;
-    int32_t low;
-    int32_t high;
-    int32_t step;    /* bytes from one column of the output to the next */
-    int32_t columns; /* pairs, or columns with stride 2 */
-} en_depthwise_line;
-
-void en_depthwise_one_dsp(const int8_t *const *rows, const int8_t *weight, int8_t *out,
-                          const en_depthwise_line *line);
-void en_depthwise_two_dsp(const int8_t *const *rows, const int8_t *weight, int8_t *out,
-                          const en_depthwise_line *line);
-
-__asm__(
-    ".syntax unified\n"
-    ".section .text.en_depthwise_dsp,\"ax\",%progbits\n"
-    ".p2align 2\n"
-    ".thumb\n"
-
-    /* three weights of a kernel row to w0 w1 and w1 w2 */
-    ".macro en_depthwise_weights from, first, second\n"
-    "ldr r12, [r1, #\\from]\n"
-    "sxtb16 lr, r12\n"
-    "sxtb16 r12, r12, ror #8\n"
-    "pkhbt \\first, lr, r12, lsl #16\n"
-    "pkhtb \\second, lr, r12\n"
-    ".endm\n"
-    ".macro en_depthwise_code sum\n"
-    "smmulr \\sum, \\sum, r12\n"
-    "add \\sum, \\sum, \\sum, asr #31\n"
-    "asrs \\sum, \\sum, lr\n"
-    ".endm\n"
-    ".macro en_depthwise_clamp sum\n"
-    "cmp \\sum, r12\n"
-    "it lt\n"
-    "movlt \\sum, r12\n"
-    "cmp \\sum, lr\n"
-    "it gt\n"
-    "movgt \\sum, lr\n"
-    ".endm\n"
-    /* r3 bias, multiplier...; copied to the stack: 0 bias, 4 multiplier, 8 right, 12 zero point,
-     * 16 low, 20 high, 24 step, 28 columns.  r0, r2, r3 rows, r4 output, r5 to r10 weights. */
-    ".macro en_depthwise_start\n"
-    "push {r4-r11, lr}\n"
-    "sub sp, #36\n"
-    "ldm r3!, {r4-r7}\n"
-    "stm sp, {r4-r7}\n"
-    "ldm r3, {r4-r7}\n"
-    "add r12, sp, #16\n"
-    "stm r12, {r4-r7}\n"
-    "mov r4, r2\n"
-    "en_depthwise_weights 0, r5, r6\n"
-    "en_depthwise_weights 4, r7, r8\n"
-    "en_depthwise_weights 8, r9, r10\n"
-    "ldr r2, [r0, #4]\n"
-    "ldr r3, [r0, #8]\n"
-    "ldr r0, [r0]\n"
-    ".endm\n"
-
-    ".global en_depthwise_one_dsp\n"
-    ".type en_depthwise_one_dsp,%function\n"
-    ".thumb_func\n"
-    "en_depthwise_one_dsp:\n"
-    "en_depthwise_start\n"
-    "1:\n"
-    "ldr r1, [sp]\n"
-    "ldr r12, [r0], #4\n"
-    "ldr lr, [r0]\n"
-    "smlad r11, r5, r12, r1\n"
-    "smlabt r1, r5, r12, r1\n"
-    "smlatb r11, r6, lr, r11\n"
-    "smlad r1, r6, lr, r1\n"
-    "ldr r12, [r2], #4\n"
-    "ldr lr, [r2]\n"
-    "smlad r11, r7, r12, r11\n"
-    "smlabt r1, r7, r12, r1\n"
-    "smlatb r11, r8, lr, r11\n"
-    "smlad r1, r8, lr, r1\n"
-    "ldr r12, [r3], #4\n"
-    "ldr lr, [r3]\n"
-    "smlad r11, r9, r12, r11\n"
-    "smlabt r1, r9, r12, r1\n"
-    "smlatb r11, r10, lr, r11\n"
-    "smlad r1, r10, lr, r1\n"
-    "ldrd r12, lr, [sp, #4]\n"
-    "en_depthwise_code r11\n"
-    "ldr r12, [sp, #12]\n"
-    "adc r11, r11, r12\n"
-    "ldr r12, [sp, #4]\n"
-    "en_depthwise_code r1\n"
-    "ldr r12, [sp, #12]\n"
-    "adc r1, r1, r12\n"
-    "ldrd r12, lr, [sp, #16]\n"
-    "en_depthwise_clamp r11\n"
-    "en_depthwise_clamp r1\n"
-    "ldrd r12, lr, [sp, #24]\n"
-    "strb r11, [r4]\n"
-    "subs lr, #2\n"
-    "it pl\n"
-    "strbpl r1, [r4, r12]\n"
-    "add r4, r4, r12, lsl #1\n"
-    "str lr, [sp, #28]\n"
-    "bgt 1b\n"
-    "add sp, #36\n"
-    "pop {r4-r11, pc}\n"
-    ".size en_depthwise_one_dsp, . - en_depthwise_one_dsp\n"
-
-    /* Stride 2: one column from x0 x1 and x2. */
-    ".global en_depthwise_two_dsp\n"
-    ".type en_depthwise_two_dsp,%function\n"
-    ".thumb_func\n"
-    "en_depthwise_two_dsp:\n"
-    "en_depthwise_start\n"
-    "2:\n"
-    "ldr r11, [sp]\n"
-    "ldr r12, [r0], #4\n"
-    "ldr lr, [r0]\n"
-    "smlad r11, r5, r12, r11\n"
-    "smlatb r11, r6, lr, r11\n"
-    "ldr r12, [r2], #4\n"
-    "ldr lr, [r2]\n"
-    "smlad r11, r7, r12, r11\n"
-    "smlatb r11, r8, lr, r11\n"
-    "ldr r12, [r3], #4\n"
-    "ldr lr, [r3]\n"
-    "smlad r11, r9, r12, r11\n"
-    "smlatb r11, r10, lr, r11\n"
-    "ldrd r12, lr, [sp, #4]\n"
-    "en_depthwise_code r11\n"
-    "ldr r12, [sp, #12]\n"
-    "adc r11, r11, r12\n"
-    "ldrd r12, lr, [sp, #16]\n"
-    "en_depthwise_clamp r11\n"
-    "ldrd r12, lr, [sp, #24]\n"
-    "strb r11, [r4]\n"
-    "add r4, r4, r12\n"
-    "subs lr, #1\n"
-    "str lr, [sp, #28]\n"
-    "bne 2b\n"
-    "add sp, #36\n"
-    "pop {r4-r11, pc}\n"
-    ".size en_depthwise_two_dsp, . - en_depthwise_two_dsp\n"
-    ".purgem en_depthwise_weights\n"
-    ".purgem en_depthwise_code\n"
-    ".purgem en_depthwise_clamp\n"
-    ".purgem en_depthwise_start\n"
-    ".text\n");
-
-typedef char en_depthwise_line_holds[(sizeof(en_depthwise_line) == 32) ? 1 : -1];
-
-#endif
-
-void en_depthwise_row_s8(const en_depthwise *conv, const int8_t *const *rows, int32_t channel,
-                         int8_t *out)
+/* One channel; start is where its columns begin in the rows. */
+static void channel_row(const en_depthwise *conv, const int8_t *const *rows, int32_t channel,
+                        int8_t *out)
 {
     const int32_t step = conv->in_channels * conv->depth_multiplier;
-    const int32_t line_bytes = (conv->kernel_columns + 3) & ~3;
-    const int8_t *weight = &conv->weight[channel * conv->kernel_rows * line_bytes];
+    const int32_t bytes = conv->kernel_rows * ((conv->kernel_columns + 3) & ~3);
+    const int8_t *weight = &conv->weight[channel * bytes];
     const en_pair *pair = &conv->pairs[channel / 2];
-    const int32_t half = channel & 1;
-    const int32_t bias = pair->bias[half];
-    const int32_t multiplier = pair->multiplier[half];
-    const int32_t right = pair->right[half];
-#if EN_DSP
-    if (conv->fast != 0) {
-        const en_depthwise_line line = {2 * bias,
-                                        multiplier,
-                                        right,
-                                        conv->range.zero_point,
-                                        conv->range.low,
-                                        conv->range.high,
-                                        step,
-                                        conv->out_columns};
-        if (conv->column_stride == 1) {
-            en_depthwise_one_dsp(rows, weight, out, &line);
-        } else {
-            en_depthwise_two_dsp(rows, weight, out, &line);
-        }
-        return;
-    }
-#endif
+    const int32_t bias = pair->bias[channel & 1];
+    const int32_t multiplier = pair->multiplier[channel & 1];
+    const int32_t right = pair->right[channel & 1];
+    const int32_t square = (conv->kernel_rows == 3) && (conv->kernel_columns == 3);
+    int32_t start = (channel / conv->depth_multiplier) * conv->ring_columns;
     for (int32_t x = 0; x < conv->out_columns; x++) {
-        const int32_t start = x * conv->column_stride;
         int32_t sum = bias;
-        if ((conv->kernel_rows == 3) && (conv->kernel_columns == 3)) {
+        if (square != 0) {
             sum += three(&rows[0][start], weight) + three(&rows[1][start], &weight[4]) +
                    three(&rows[2][start], &weight[8]);
         } else {
@@ -225,5 +356,19 @@ void en_depthwise_row_s8(const en_depthwise *conv, const int8_t *const *rows, in
         }
         *out = en_code(sum, multiplier, right, conv->range);
         out = &out[step];
+        start += conv->column_stride;
+    }
+}
+
+void en_depthwise_row_s8(const en_depthwise *conv, const int8_t *const *rows, int8_t *out)
+{
+#if EN_DSP
+    if (conv->fast != 0) {
+        row_dsp(conv, rows, out);
+        return;
+    }
+#endif
+    for (int32_t channel = 0; channel < (conv->in_channels * conv->depth_multiplier); channel++) {
+        channel_row(conv, rows, channel, &out[channel]);
     }
 }

@@ -3,34 +3,54 @@
 /* More kernel rows than any network has; the packer refuses those. */
 #define MOST_ROWS 16
 
+/* Rows of padding: the zero point, which the columns beside a row keep for good. */
+static void blank(const en_depthwise *conv, int8_t *to, int32_t codes)
+{
+#if EN_DSP
+    if (conv->fast != 0) {
+        const uint32_t half = (uint16_t)(2 * conv->in_zero_point);
+        const uint32_t both = half | (half << 16);
+        uint32_t *words = (uint32_t *)(void *)to;
+        for (int32_t index = 0; index < (codes / 2); index++) {
+            words[index] = both;
+        }
+        return;
+    }
+#endif
+    (void)memset(to, conv->in_zero_point, (size_t)codes);
+}
+
 void en_depthwise_s8(const en_depthwise *conv, const int8_t *in, int8_t *out, int8_t *scratch)
 {
-    const int32_t size = EN_DSP ? ((conv->fast != 0) ? 2 : 1) : 1;
-    const int32_t channel_bytes = conv->ring_columns * size;
-    const int32_t row_bytes = conv->in_channels * channel_bytes;
-    const int32_t channels = conv->in_channels * conv->depth_multiplier;
+    const int32_t row_codes = conv->in_channels * conv->ring_columns;
+    const int32_t row_bytes = row_codes * ((EN_DSP && (conv->fast != 0)) ? 2 : 1);
+    const int32_t line = conv->out_columns * conv->in_channels * conv->depth_multiplier;
     const int8_t *rows[MOST_ROWS];
     int32_t filled = 0; /* rows that went into the ring so far; padding above the map counts */
+    int32_t slot = 0;   /* where the next of them goes */
+    blank(conv, scratch, conv->kernel_rows * row_codes);
     for (int32_t row = 0; row < conv->out_rows; row++) {
         const int32_t first = row * conv->row_stride;
-        filled = en_max(filled, first);
         while (filled < (first + conv->kernel_rows)) {
             const int32_t y = filled - conv->pad_top;
-            const int8_t *from = NULL;
-            if ((y >= 0) && (y < conv->in_rows)) {
-                from = &in[y * conv->in_columns * conv->in_channels];
+            int8_t *to = &scratch[slot * row_bytes];
+            if (y >= conv->in_rows) {
+                blank(conv, to, row_codes);
+            } else if ((y >= 0) && (filled >= first)) {
+                en_depthwise_fill_s8(conv, &in[y * conv->in_columns * conv->in_channels], to);
+            } else {
+                /* above the map, or never covered */
             }
-            en_depthwise_fill_s8(conv, from, &scratch[(filled % conv->kernel_rows) * row_bytes]);
             filled++;
+            slot = (slot == (conv->kernel_rows - 1)) ? 0 : (slot + 1);
         }
-        for (int32_t channel = 0; channel < channels; channel++) {
-            const int32_t source = channel / conv->depth_multiplier;
-            for (int32_t y = 0; y < conv->kernel_rows; y++) {
-                rows[y] = &scratch[(((first + y) % conv->kernel_rows) * row_bytes) +
-                                   (source * channel_bytes)];
-            }
-            en_depthwise_row_s8(conv, rows, channel, &out[channel]);
+        /* the slot that comes next holds the oldest row, the first of those covered */
+        for (int32_t y = 0; y < conv->kernel_rows; y++) {
+            const int32_t at = slot + y;
+            rows[y] = &scratch[((at < conv->kernel_rows) ? at : (at - conv->kernel_rows)) *
+                               row_bytes];
         }
-        out = &out[conv->out_columns * channels];
+        en_depthwise_row_s8(conv, rows, out);
+        out = &out[line];
     }
 }

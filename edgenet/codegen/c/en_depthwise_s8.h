@@ -36,12 +36,11 @@ typedef struct {
 /* scratch: 2 * kernel rows * input channels * columns of the ring bytes. */
 void en_depthwise_s8(const en_depthwise *conv, const int8_t *in, int8_t *out, int8_t *scratch);
 
-/* One row of the input, or one of padding where row is NULL, into the ring. */
+/* One row of the input into the ring, between its padding. */
 void en_depthwise_fill_s8(const en_depthwise *conv, const int8_t *row, int8_t *to);
 
-/* One row of an output channel, from the rows of the ring that the kernel covers. */
-void en_depthwise_row_s8(const en_depthwise *conv, const int8_t *const *rows, int32_t channel,
-                         int8_t *out);
+/* One row of the output, all channels, from the rows of the ring that the kernel covers. */
+void en_depthwise_row_s8(const en_depthwise *conv, const int8_t *const *rows, int8_t *out);
 
 EN_END
 

@@ -23,8 +23,7 @@ typedef struct {
     int32_t terms;        /* the same, filled up to a multiple of 4 with weights of 0 */
     int32_t channels;     /* of the output */
     en_range range;
-    int32_t fast; /* whether the DSP flavour may: twice every sum fits 32 bits, every right is 1 to
-                     31, and channels are even where quads are asked for */
+    int32_t fast; /* the DSP flavour is exact: twice every sum fits 32 bits, rights are 1 to 31 */
 } en_dot;
 
 /* Lay four rows, stride bytes from one to the next, out as a quad of 8 * terms bytes. */
