@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from edgenet.cli import deployed as deployed_text
 from edgenet.cli import run_options
 from edgenet.cli.progress import StageProgress
 from edgenet.cli.sections import Sections
@@ -18,10 +19,11 @@ from edgenet.errors import UsageError, unknown
 from edgenet.spec import VARIANTS
 
 if TYPE_CHECKING:
-    from edgenet.deploy.device import Device, State
+    from edgenet.bundle import Bundle
+    from edgenet.deploy.device import Device
     from edgenet.deploy.service import Service
-    from edgenet.deploy.steps import Deployed
-    from edgenet.remote import Remote
+    from edgenet.deploy.steps import Deployed, Deployment
+    from edgenet.target import Target
 
 # where a deployment is, if not in /: for tests on a machine that is no device
 ROOT = "EDGENET_DEVICE_ROOT"
@@ -89,6 +91,7 @@ def command(
     """
     from edgenet.deploy.device import Device
     from edgenet.deploy.layout import Layout
+    from edgenet.deploy.steps import Deployment
     from edgenet.remote import Remote
 
     action = _action(given)
@@ -96,14 +99,19 @@ def command(
     layout = Layout(name, os.environ.get(ROOT, ""))
     if action is None:
         service = _service(ctx, given)
-        deployment = _deployment(Path(bundle), service, given["variant"])
+        opened, target = _opened(Path(bundle), given["variant"])
     with Remote(host) as remote:
         device = Device(remote, layout)
         if action is not None:
             _act(action, device, as_json=as_json)
             return
-        deployed = _deploy(device, deployment, offline=offline)
-        _tell(remote, device, deployed, as_json=as_json)
+        with StageProgress() as progress:
+            deployment = Deployment(
+                device, opened, service, target,
+                offline=offline, on_stage=lambda stage: progress(stage, 0, 0),
+            )  # fmt: skip
+            deployed = _run(deployment, progress)
+        deployed_text.tell(device, deployed, as_json=as_json)
 
 
 def _action(given: dict[str, Any]) -> str | None:
@@ -150,7 +158,10 @@ def _words(ctx: click.Context) -> list[str]:
     """The options for edgenet run that were typed, as they are typed."""
     words = []
     for one in ctx.command.params:
-        if one.name not in _RUN or ctx.get_parameter_source(one.name) is not _TYPED:
+        if (
+            one.name not in _RUN
+            or ctx.get_parameter_source(one.name) is not ParameterSource.COMMANDLINE
+        ):
             continue
         value = ctx.params[one.name]
         if value is True:
@@ -162,9 +173,6 @@ def _words(ctx: click.Context) -> list[str]:
             for each in value if isinstance(value, tuple) else (value,):
                 words += [one.opts[0], str(each)]
     return words
-
-
-_TYPED = ParameterSource.COMMANDLINE
 
 
 def _secrets(given: dict[str, Any]) -> dict[str, str]:
@@ -184,12 +192,9 @@ def _secrets(given: dict[str, Any]) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def _deployment(folder: Path, service: Service, variant: str | None) -> Any:
-    from functools import partial
-
+def _opened(folder: Path, variant: str | None) -> tuple[Bundle, Target]:
     from edgenet import target
     from edgenet.bundle import Bundle
-    from edgenet.deploy.steps import Deployment
 
     bundle = Bundle.open(folder)
     name = bundle.manifest.target
@@ -200,54 +205,18 @@ def _deployment(folder: Path, service: Service, variant: str | None) -> Any:
         )
     if variant is not None and variant not in bundle.variants:
         raise UsageError(f"{folder}: {unknown('variant', variant, bundle.variants)}")
-    return partial(Deployment, bundle=bundle, service=service, target=target.load(name))
+    return bundle, target.load(name)
 
 
-def _deploy(device: Device, deployment: Any, *, offline: bool) -> Deployed:
+def _run(deployment: Deployment, progress: StageProgress) -> Deployed:
     from edgenet.deploy.device import TakenBack
 
-    with StageProgress() as progress:
-        try:
-            deployed: Deployed = deployment(
-                device, offline=offline, on_stage=lambda stage: progress(stage, 0, 0)
-            ).run()
-        except TakenBack as error:
-            for line in error.outcome.journal:
-                progress.say(f"| {line}")
-            raise
-    return deployed
-
-
-def _tell(remote: Remote, device: Device, deployed: Deployed, *, as_json: bool) -> None:
-    from edgenet.deploy.service import VIEW_TOKEN, is_loopback
-
-    record = deployed.release.record
-    token = deployed.secrets.get(VIEW_TOKEN)
-    found: dict[str, object] = {
-        "host": remote.host,
-        "name": device.layout.name,
-        "release": record.release,
-        "former": deployed.former,
-        "changed": deployed.changed,
-        "model": record.model,
-        "environment": record.environment,
-        "view": None,
-    }
-    lines = [f"release {record.release} of {record.model} runs on {remote.host}"]
-    if not deployed.changed:
-        lines[0] += ", as before"
-    if record.view is not None:
-        host, port = record.view
-        if is_loopback(host):
-            url = f"http://localhost:{port}"
-            tunnel = f"ssh -N -L {port}:localhost:{port} {remote.address.typed}"
-            lines += [f"its page: run {tunnel}", f"          and open {url}"]
-        else:
-            url = f"http://{remote.address.host}:{port}/" + (f"?token={token}" if token else "")
-            tunnel = None
-            lines.append(f"its page: {url}")
-        found["view"] = {"url": url, "tunnel": tunnel}
-    click.echo(json.dumps(found, indent=2) if as_json else "\n".join(lines))
+    try:
+        return deployment.run()
+    except TakenBack as error:
+        for line in error.outcome.journal:
+            progress.say(f"| {line}")
+        raise
 
 
 def _act(action: str, device: Device, *, as_json: bool) -> None:
@@ -255,7 +224,7 @@ def _act(action: str, device: Device, *, as_json: bool) -> None:
 
     host, layout = device.remote.host, device.layout
     if action == "status":
-        _status(device, device.found(), as_json=as_json)
+        deployed_text.status(device, device.found(), as_json=as_json)
         return
     if action == "rollback":
         release = steps.rollback(device)
@@ -269,33 +238,3 @@ def _act(action: str, device: Device, *, as_json: bool) -> None:
     click.echo(
         json.dumps({"host": host, "name": layout.name} | found, indent=2) if as_json else text
     )
-
-
-def _status(device: Device, state: State, *, as_json: bool) -> None:
-    import msgspec
-
-    from edgenet.report.text import table
-
-    if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(state), indent=2))
-        return
-    shown = state.service
-    restarts = shown.get("NRestarts", "0")
-    lines = [
-        f"{device.layout.name} on {device.remote.host}: {shown.get('ActiveState', 'unknown')}"
-        f" since {shown.get('ActiveEnterTimestamp') or 'never'}, restarts: {restarts}",
-    ]
-    if shown.get("StatusText"):
-        lines.append(shown["StatusText"])
-    if not state.enabled:
-        lines.append("a boot does not start it")
-    if state.outcome is not None and state.outcome.state == "taken back":
-        lines.append(f"release {state.outcome.release} was taken back: {state.outcome.reason}")
-    marks = {state.previous: "previous", state.current: "current"}
-    rows = [
-        [one.release, marks.get(one.release, ""), one.model, one.deployed, " ".join(one.run)]
-        for one in sorted(state.releases, key=lambda one: one.deployed, reverse=True)
-    ]
-    lines.append(table(["release", "", "model", "deployed", "run with"], rows, texts=5))
-    lines += [f"| {line}" for line in state.journal]
-    click.echo("\n".join(lines))

@@ -1,6 +1,8 @@
-"""What ssh says when it cannot connect, in one sentence that says what to do."""
+"""What goes wrong on the way to another machine or there, in one sentence each."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from edgenet.remote.address import Address
 
@@ -46,6 +48,31 @@ def sentence(address: Address, said: str) -> str:
     if any(words in said for words in _UNREACHABLE):
         return f"{name} cannot be reached; is it switched on and in the same network? {last(said)}"
     return f"ssh cannot connect to {name}: {last(said) or 'it said nothing'}"
+
+
+def broken(host: str, argv: Sequence[str], said: str) -> str:
+    """The connection ended before the command did."""
+    return (
+        f"the connection to {host} broke during {short(argv)}; {last(said) or 'ssh said nothing'}"
+    )
+
+
+def missing(host: str, argv: Sequence[str]) -> str:
+    """There is no such command."""
+    word = next((one for one in argv if one not in ("sudo", "-n", "--")), argv[0])
+    return f"{host} has no command {word!r}; install it there"
+
+
+def failed(host: str, argv: Sequence[str], code: int, said: str) -> str:
+    """The command ended with an exit code other than 0."""
+    what = f"{short(argv)} failed on {host} with exit code {code}"
+    return f"{what}: {last(said) or 'it said nothing'}"
+
+
+def short(argv: Sequence[str]) -> str:
+    """A command as a person reads it: a script inside it is left out."""
+    words = [word if "\n" not in word and len(word) < 60 else "..." for word in argv]
+    return repr(" ".join(words))
 
 
 def last(said: str) -> str:

@@ -26,7 +26,6 @@ CONFIG = "EDGENET_SSH_CONFIG"
 _READY = "edgenet is connected"
 _NO_COMMAND = 127
 _SSH_FAILED = 255
-_LONGEST_SOCKET = 80  # of the 104 bytes that a socket's path may have; ssh appends a random name
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ class Remote:
         if self._master is not None and self._master.poll() is None:
             return
         self.close()
-        self._folder = _short_folder()
+        self._folder = process.short_folder()
         with tempfile.TemporaryFile() as said:
             script = f"echo {shlex.quote(_READY)}; exec cat >/dev/null"
             self._master = self._ssh(
@@ -124,7 +123,7 @@ class Remote:
             out, err = running.communicate(input, timeout_s)
         except subprocess.TimeoutExpired as error:
             raise RemoteError(
-                f"{self.host} did not finish {_short(argv)} within {timeout_s:g} s"
+                f"{self.host} did not finish {complaint.short(argv)} within {timeout_s:g} s"
             ) from error
         finally:
             process.end(running)
@@ -282,19 +281,12 @@ class Remote:
     def _judge(self, argv: Sequence[str], done: Completed, *, check: bool) -> None:
         """Raise what went wrong; the exit code 255 is ssh's own if the connection is gone."""
         if done.code == _SSH_FAILED and not self._alive():
-            raise RemoteError(
-                f"the connection to {self.host} broke during {_short(argv)};"
-                f" {complaint.last(done.stderr) or 'ssh said nothing'}"
-            )
-        if done.code == _NO_COMMAND:
-            word = next((one for one in argv if one not in ("sudo", "-n", "--")), argv[0])
-            if "not found" in done.stderr:
-                raise RemoteError(f"{self.host} has no command {word!r}; install it there")
+            raise RemoteError(complaint.broken(self.host, argv, done.stderr))
+        if done.code == _NO_COMMAND and "not found" in done.stderr:
+            raise RemoteError(complaint.missing(self.host, argv))
         if check and done.code != 0:
-            raise RemoteError(
-                f"{_short(argv)} failed on {self.host} with exit code {done.code}:"
-                f" {complaint.last(done.stderr or done.stdout) or 'it said nothing'}"
-            )
+            said = done.stderr or done.stdout
+            raise RemoteError(complaint.failed(self.host, argv, done.code, said))
 
     def _alive(self) -> bool:
         if self._master is None or self._master.poll() is not None:
@@ -303,18 +295,3 @@ class Remote:
         process.finish(check)
         process.end(check)
         return check.returncode == 0
-
-
-def _short(argv: Sequence[str]) -> str:
-    """A command as a person reads it: a script inside it is left out."""
-    words = [word if "\n" not in word and len(word) < 60 else "..." for word in argv]
-    return repr(" ".join(words))
-
-
-def _short_folder() -> Path:
-    """A private folder whose path leaves room for a socket's name."""
-    folder = Path(tempfile.mkdtemp(prefix="edgenet-"))
-    if len(str(folder)) > _LONGEST_SOCKET:
-        folder.rmdir()
-        folder = Path(tempfile.mkdtemp(prefix="edgenet-", dir="/tmp"))
-    return folder

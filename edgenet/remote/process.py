@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import math
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import IO
 
 from edgenet.errors import RemoteError
+
+_LONGEST_SOCKET = 80  # of the 104 bytes that a socket's path may have; ssh appends a random name
+
+
+def short_folder() -> Path:
+    """A private folder whose path leaves room for a socket's name."""
+    folder = Path(tempfile.mkdtemp(prefix="edgenet-"))
+    if len(str(folder)) > _LONGEST_SOCKET:
+        folder.rmdir()
+        folder = Path(tempfile.mkdtemp(prefix="edgenet-", dir="/tmp"))
+    return folder
 
 
 def options(timeout_s: float) -> list[str]:
