@@ -26,7 +26,7 @@ class Server(ThreadingHTTPServer):
         self.statuses = list(statuses)
         self.posts = []
         self.changed = threading.Condition()
-        self.may_answer = threading.Event()
+        self.asked, self.may_answer = threading.Event(), threading.Event()
         self.may_answer.set()
 
     def wait_for(self, count):
@@ -39,6 +39,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         server = self.server
+        server.asked.set()
         server.may_answer.wait(20)
         with server.changed:
             status = server.statuses.pop(0) if server.statuses else 204
@@ -61,10 +62,12 @@ def serving(*statuses, context=None):
             server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield server
-        server.may_answer.set()
-        server.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            server.may_answer.set()
+            server.shutdown()
+            thread.join()
 
 
 @contextmanager
@@ -110,12 +113,14 @@ def test_what_is_queued_is_sent_before_the_end(setting, make, frame):
 def test_a_slow_server_costs_the_loop_nothing_and_gets_the_newest(setting, make, frame):
     with serving() as server, sink_on(server, setting) as sink:
         server.may_answer.clear()
-        for index in range(1000):
+        sink.publish(make(frame=0), frame)
+        assert server.asked.wait(20)
+        for index in range(1, 1000):
             sink.publish(make(frame=index), frame)
         server.may_answer.set()
         frames = [post["frame"] for post in server.wait_for(1 + webhook.QUEUE)]
     # the one that was on its way, and the newest that the queue holds
-    assert frames[1:] == list(range(1000 - webhook.QUEUE, 1000))
+    assert frames == [0, *range(1000 - webhook.QUEUE, 1000)]
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])

@@ -77,6 +77,10 @@ class Webhook:
         self._thread.join(_FAREWELL_S)
 
     def _run(self) -> None:
+        with self._session:
+            self._send()
+
+    def _send(self) -> None:
         failures = 0
         while (body := self._next()) is not None:
             reason, again = self._post(body)
