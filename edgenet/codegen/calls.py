@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,9 @@ _ANYWHERE = -(2**31)
 """A distance where every one is right: all is read before anything is written."""
 
 _IN_PLACE = (0, NEVER)
+
+_PIXELS_WORTH_UNPACKING = 13
+"""Unpacking a weight takes 1.3 instructions, and saves an eighth for each pixel."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +62,8 @@ class Lowered:
         layer: of the graph.
         calls: one as a rule; none where no byte moves.
         work: for the planner.
+        unpacked: bytes of scratch that let the DSP flavour unpack its weights once, beyond the
+            work's; 0 where that is not worth while.
         macs: multiplications for one picture.
     """
 
@@ -66,6 +71,17 @@ class Lowered:
     calls: tuple[Call, ...]
     work: Work
     macs: int
+    unpacked: int = 0
+
+    def unpacking(self) -> Lowered:
+        """The same with that scratch."""
+        (call,) = self.calls
+        return replace(
+            self,
+            calls=(replace(call, fields={**call.fields, "unpack": 1}),),
+            work=replace(self.work, scratch=self.work.scratch + self.unpacked),
+            unpacked=0,
+        )
 
 
 def lower(layer: Layer, graph: Graph) -> Lowered:
@@ -119,6 +135,7 @@ def _conv(layer: g.Conv, graph: Graph) -> Lowered:
         "in_channels": shape[3],
         "in_zero_point": layer.input_zero_point,
         **window,
+        "unpack": 0,
     }
     terms = pack.up_to_four(layer.weight.size // layer.outputs)
     # before a row of the output is written, the rows of the input that it covers are needed
@@ -130,14 +147,15 @@ def _conv(layer: g.Conv, graph: Graph) -> Lowered:
     ahead = max((row + 1) * line - start for row, start in enumerate(needed))
     call = Call("en_conv_s8", "en_conv", fields, layer.inputs, scratch=True)
     macs = window["out_rows"] * line * (layer.weight.size // layer.outputs)
-    return _one(layer, call, 12 * terms, {layer.inputs[0]: (ahead, NEVER)}, macs)
+    lowered = _one(layer, call, 12 * terms, {layer.inputs[0]: (ahead, NEVER)}, macs)
+    return _with_unpacked(lowered, layer, window["out_rows"] * window["out_columns"])
 
 
 def _pixels(layer: Weighted, pixels: int) -> Lowered:
     """A layer that multiplies each pixel by one matrix."""
     dot = _dot(layer)
     depth, channels = layer.weight.size // layer.outputs, layer.outputs
-    fields = {"dot": dot, "pixels": pixels, "backwards": 0}
+    fields = {"dot": dot, "pixels": pixels, "unpack": 0, "backwards": 0}
     call = Call("en_conv_1x1_s8", "en_conv_1x1", fields, layer.inputs, scratch=True)
     # pixels between two writes; a write may not touch what is still to be read
     borders = [*range(4, pixels - pixels % 4 + 1, 4), *range(pixels - pixels % 4 + 1, pixels)]
@@ -149,7 +167,16 @@ def _pixels(layer: Weighted, pixels: int) -> Lowered:
     )
     scratch = pack.up_to_four(depth) * (8 if pixels >= 4 else 2)
     macs = pixels * layer.weight.size
-    return _one(layer, call, scratch, {layer.inputs[0]: walk}, macs)
+    return _with_unpacked(_one(layer, call, scratch, {layer.inputs[0]: walk}, macs), layer, pixels)
+
+
+def _with_unpacked(lowered: Lowered, layer: Weighted, pixels: int) -> Lowered:
+    """With bytes for unpacked weights, where enough pixels share them."""
+    if pixels < _PIXELS_WORTH_UNPACKING:
+        return lowered
+    channels = layer.outputs + layer.outputs % 2
+    terms = pack.up_to_four(layer.weight.size // layer.outputs)
+    return replace(lowered, unpacked=2 * terms * channels)
 
 
 def _depthwise(layer: g.Depthwise, graph: Graph) -> Lowered:

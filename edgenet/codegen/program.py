@@ -12,7 +12,7 @@ import numpy as np
 from edgenet.codegen.calls import Constant, Lowered, lower
 from edgenet.codegen.eliminate import Report
 from edgenet.codegen.graph import read
-from edgenet.codegen.plan import Plan, plan
+from edgenet.codegen.plan import Plan, Step, plan
 from edgenet.errors import UsageError
 from edgenet.int8.graph import Array, Graph, Port
 from edgenet.runtime.reference import ReferenceSession
@@ -125,15 +125,43 @@ def program(data: bytes, name: str) -> Program:
             " letters, digits and _, 31 at most"
         )
     graph, report = read(data, name)
-    layers = tuple(lower(layer, graph) for layer in graph.layers)
+    layers, planned = _planned([lower(layer, graph) for layer in graph.layers], graph)
     return Program(
         name=name,
         digest=hashlib.sha256(data).hexdigest()[:16],
         graph=graph,
-        layers=layers,
-        plan=plan(graph, [layer.work for layer in layers]),
+        layers=tuple(layers),
+        plan=planned,
         elimination=report,
     )
+
+
+def _planned(layers: list[Lowered], graph: Graph) -> tuple[list[Lowered], Plan]:
+    """The plan, and layers with room for unpacked weights where that makes the arena no larger."""
+    least = plan(graph, [layer.work for layer in layers])
+    chosen = [
+        number
+        for number, (layer, step) in enumerate(zip(layers, least.steps, strict=True))
+        if layer.unpacked and layer.unpacked <= least.size - _used(step)
+    ]
+    while chosen:
+        tried = [layer.unpacking() if i in chosen else layer for i, layer in enumerate(layers)]
+        found = plan(graph, [layer.work for layer in tried])
+        if found.size <= least.size:
+            return tried, found
+        # what asks for most stands in the way most
+        tightest = max(chosen, key=lambda i: _used(least.steps[i]) + layers[i].unpacked)
+        chosen.remove(tightest)
+    return layers, least
+
+
+def _used(step: Step) -> int:
+    """Bytes of the arena that a layer's values and scratch cover."""
+    covered, end = 0, 0
+    for region in step.regions:
+        covered += max(0, region.end - max(region.address, end))
+        end = max(end, region.end)
+    return covered
 
 
 def constants(fields: object) -> list[Constant]:

@@ -5,10 +5,12 @@ static void quads(const en_conv_1x1 *conv, const int8_t *in, int8_t *out, int8_t
     const int32_t depth = conv->dot.depth;
     const int32_t channels = conv->dot.channels;
     const int32_t count = conv->pixels / 4;
+    const int8_t *unpacked =
+        en_dot_unpack_s8(&conv->dot, conv->unpack, &scratch[8 * conv->dot.terms]);
     for (int32_t step = 0; step < count; step++) {
         const int32_t pixel = 4 * ((conv->backwards != 0) ? (count - 1 - step) : step);
         en_dot_fill_s8(&conv->dot, &in[pixel * depth], depth, scratch);
-        en_dot_quad_s8(&conv->dot, scratch, &out[pixel * channels]);
+        en_dot_quad_s8(&conv->dot, unpacked, scratch, &out[pixel * channels]);
     }
 }
 

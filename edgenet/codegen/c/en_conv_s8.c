@@ -1,28 +1,44 @@
 #include "en_conv_s8.h"
 
-/* What the kernel covers at (row, column) of the output, kernel row by kernel row. */
-static void gather(const en_conv *conv, const int8_t *in, int32_t row, int32_t column, int8_t *to)
+/* Short lines, of which there are many: a call of memcpy would take longer than the copy. */
+static void copy(int8_t *to, const int8_t *from, int32_t count)
+{
+    int32_t left = count;
+    while (left >= 4) {
+        (void)memcpy(to, from, 4);
+        to = &to[4];
+        from = &from[4];
+        left -= 4;
+    }
+    while (left > 0) {
+        *to = *from;
+        to = &to[1];
+        from = &from[1];
+        left--;
+    }
+}
+
+/* What the kernel covers at (top, left) of the map, kernel row by kernel row. */
+static void gather(const en_conv *conv, const int8_t *in, int32_t top, int32_t left, int8_t *to)
 {
     const int32_t channels = conv->in_channels;
     const int32_t line = conv->kernel_columns * channels;
-    const int32_t left = (column * conv->column_stride) - conv->pad_left;
-    const int32_t top = (row * conv->row_stride) - conv->pad_top;
     /* columns of the kernel that lie on the map */
     const int32_t first = en_min(en_max(-left, 0), conv->kernel_columns);
     const int32_t last = en_max(en_min(conv->in_columns - left, conv->kernel_columns), first);
+    const int32_t bytes = (last - first) * channels;
+    const int32_t skipped = first * channels;
+    const int32_t step = conv->in_columns * channels;
+    int32_t at = (((top * conv->in_columns) + left) * channels) + skipped;
     for (int32_t y = top; y < (top + conv->kernel_rows); y++) {
-        if ((y < 0) || (y >= conv->in_rows)) {
+        const int32_t inside = (y >= 0) && (y < conv->in_rows);
+        if ((inside == 0) || (bytes < line)) {
             (void)memset(to, conv->in_zero_point, (size_t)line);
-        } else {
-            if ((last - first) < conv->kernel_columns) {
-                (void)memset(to, conv->in_zero_point, (size_t)line);
-            }
-            if (last > first) {
-                (void)memcpy(&to[first * channels],
-                             &in[((y * conv->in_columns) + left + first) * channels],
-                             (size_t)((last - first) * channels));
-            }
         }
+        if (inside != 0) {
+            copy(&to[skipped], &in[at], bytes);
+        }
+        at += step;
         to = &to[line];
     }
 }
@@ -32,20 +48,22 @@ void en_conv_s8(const en_conv *conv, const int8_t *in, int8_t *out, int8_t *scra
     const int32_t terms = conv->dot.terms;
     const int32_t pixels = conv->out_rows * conv->out_columns;
     int8_t *patches = &scratch[8 * terms];
-    int32_t row = 0;
-    int32_t column = 0;
+    const int8_t *unpacked = en_dot_unpack_s8(&conv->dot, conv->unpack, &scratch[12 * terms]);
+    const int32_t right = (conv->out_columns * conv->column_stride) - conv->pad_left;
+    int32_t top = -conv->pad_top;
+    int32_t left = -conv->pad_left;
     int32_t filled = 0;
     for (int32_t pixel = 0; pixel < pixels; pixel++) {
-        gather(conv, in, row, column, &patches[filled * terms]);
+        gather(conv, in, top, left, &patches[filled * terms]);
         filled++;
-        column++;
-        if (column == conv->out_columns) {
-            column = 0;
-            row++;
+        left += conv->column_stride;
+        if (left == right) {
+            left = -conv->pad_left;
+            top += conv->row_stride;
         }
         if (filled == 4) {
             en_dot_fill_s8(&conv->dot, patches, terms, scratch);
-            en_dot_quad_s8(&conv->dot, scratch, out);
+            en_dot_quad_s8(&conv->dot, unpacked, scratch, out);
             out = &out[4 * conv->dot.channels];
             filled = 0;
         }

@@ -20,9 +20,10 @@ typedef struct {
     int32_t column_stride;
     int32_t pad_top;
     int32_t pad_left;
+    int32_t unpack; /* there is scratch for en_dot_unpack_s8, behind the rest */
 } en_conv;
 
-/* scratch: 12 * terms bytes. */
+/* scratch: 12 * terms bytes, and for unpacked weights 2 * terms a channel more. */
 void en_conv_s8(const en_conv *conv, const int8_t *in, int8_t *out, int8_t *scratch);
 
 EN_END

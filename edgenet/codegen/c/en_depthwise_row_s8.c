@@ -314,9 +314,32 @@ static void row_dsp(const en_depthwise *conv, const int8_t *const *rows, int8_t 
 }
 #endif
 
-static int32_t three(const int8_t *a, const int8_t *weight)
+/* Kernel 3x3; weights in variables of their own, which no store can change. */
+static void three_by_three(const en_depthwise *conv, const int8_t *const *rows,
+                           const int8_t *weight, const en_pair *pair, int32_t half,
+                           int8_t *EN_RESTRICT out, int32_t start)
 {
-    return (a[0] * weight[0]) + (a[1] * weight[1]) + (a[2] * weight[2]);
+    const int32_t w00 = weight[0], w01 = weight[1], w02 = weight[2];
+    const int32_t w10 = weight[4], w11 = weight[5], w12 = weight[6];
+    const int32_t w20 = weight[8], w21 = weight[9], w22 = weight[10];
+    const int32_t step = conv->in_channels * conv->depth_multiplier;
+    const int32_t stride = conv->column_stride;
+    const int32_t bias = pair->bias[half];
+    const en_scale scale = en_scale_of(pair, half, conv->range);
+    const int8_t *a = &rows[0][start];
+    const int8_t *b = &rows[1][start];
+    const int8_t *c = &rows[2][start];
+    for (int32_t left = conv->out_columns; left > 0; left--) {
+        int32_t sum = bias;
+        sum += (a[0] * w00) + (a[1] * w01) + (a[2] * w02);
+        sum += (b[0] * w10) + (b[1] * w11) + (b[2] * w12);
+        sum += (c[0] * w20) + (c[1] * w21) + (c[2] * w22);
+        *out = en_scaled(sum, &scale);
+        out = &out[step];
+        a = &a[stride];
+        b = &b[stride];
+        c = &c[stride];
+    }
 }
 
 static int32_t any(const en_depthwise *conv, const int8_t *const *rows, const int8_t *weight,
@@ -333,7 +356,7 @@ static int32_t any(const en_depthwise *conv, const int8_t *const *rows, const in
     return sum;
 }
 
-/* One channel; start is where its columns begin in the rows. */
+/* One channel. */
 static void channel_row(const en_depthwise *conv, const int8_t *const *rows, int32_t channel,
                         int8_t *out)
 {
@@ -341,20 +364,15 @@ static void channel_row(const en_depthwise *conv, const int8_t *const *rows, int
     const int32_t bytes = conv->kernel_rows * ((conv->kernel_columns + 3) & ~3);
     const int8_t *weight = &conv->weight[channel * bytes];
     const en_pair *pair = &conv->pairs[channel / 2];
-    const int32_t bias = pair->bias[channel & 1];
-    const int32_t multiplier = pair->multiplier[channel & 1];
-    const int32_t right = pair->right[channel & 1];
-    const int32_t square = (conv->kernel_rows == 3) && (conv->kernel_columns == 3);
+    const int32_t half = channel & 1;
     int32_t start = (channel / conv->depth_multiplier) * conv->ring_columns;
+    if ((conv->kernel_rows == 3) && (conv->kernel_columns == 3)) {
+        three_by_three(conv, rows, weight, pair, half, out, start);
+        return;
+    }
     for (int32_t x = 0; x < conv->out_columns; x++) {
-        int32_t sum = bias;
-        if (square != 0) {
-            sum += three(&rows[0][start], weight) + three(&rows[1][start], &weight[4]) +
-                   three(&rows[2][start], &weight[8]);
-        } else {
-            sum += any(conv, rows, weight, start);
-        }
-        *out = en_code(sum, multiplier, right, conv->range);
+        const int32_t sum = pair->bias[half] + any(conv, rows, weight, start);
+        *out = en_code(sum, pair->multiplier[half], pair->right[half], conv->range);
         out = &out[step];
         start += conv->column_stride;
     }

@@ -29,9 +29,15 @@ typedef struct {
 /* Lay four rows, stride bytes from one to the next, out as a quad of 8 * terms bytes. */
 void en_dot_fill_s8(const en_dot *dot, const int8_t *rows, int32_t stride, int8_t *quad);
 
-/* Codes of the four pixels of a quad, dot->channels each.  The output may lie where the rows came
- * from, but not where the quad is. */
-void en_dot_quad_s8(const en_dot *dot, const int8_t *EN_RESTRICT quad, int8_t *EN_RESTRICT out);
+/* All weights as the DSP flavour multiplies them, int16 [channel / 2][terms / 4][even, odd][channel
+ * of two][2], into 2 * terms bytes a channel, an even number of channels; where that is, or NULL
+ * where this flavour works without or the plan has no room, room being 0. */
+const int8_t *en_dot_unpack_s8(const en_dot *dot, int32_t room, int8_t *to);
+
+/* Codes of the four pixels of a quad, dot->channels each, with what en_dot_unpack_s8 gave.  The
+ * output may lie where the rows came from, but not where the quad is. */
+void en_dot_quad_s8(const en_dot *dot, const int8_t *unpacked, const int8_t *EN_RESTRICT quad,
+                    int8_t *EN_RESTRICT out);
 
 /* Codes of one row, which takes 2 * terms bytes of scratch.  The output may lie on the row. */
 void en_dot_row_s8(const en_dot *dot, const int8_t *row, int8_t *scratch, int8_t *out);

@@ -6,27 +6,29 @@
 
 /* Four pixels by two channels: eight sums in r4 to r11, and no register left, so that what is
  * needed once a pair lies on the stack.  A word of weights is loaded twice, for its even and its odd
- * bytes: cheaper than a register to keep it in.  52 instructions for 64 multiplications.
+ * bytes: cheaper than a register to keep it in.  26 instructions for 32 multiplications, or 22 where
+ * the weights have been unpacked before (en_dot_unpack_s8).
  *
  * Rounding: ASRS leaves the last bit that it shifts out in the carry, and ADC adds that bit, halves
  * up, with the zero point.  Where the least code is the zero point (relu), halves away from zero
  * need no care: negative numbers end at the least code anyhow; zero point -128 is SBC of 127. */
 void en_dot_quad_dsp(const int8_t *quad, const int8_t *weight, const en_pair *pairs, int8_t *out,
                      const en_dot *dot, int32_t relu);
+void en_dot_quad_unpacked_dsp(const int8_t *quad, const int8_t *weight, const en_pair *pairs,
+                              int8_t *out, const en_dot *dot, int32_t relu);
 
 __asm__(
     ".syntax unified\n"
-    ".section .text.en_dot_quad_dsp,\"ax\",%progbits\n"
-    ".p2align 2\n"
     ".thumb\n"
-    ".global en_dot_quad_dsp\n"
-    ".type en_dot_quad_dsp,%function\n"
-    ".thumb_func\n"
 
-    ".macro en_dot_half turn, step\n"
+    ".macro en_dot_half unpack, turn, step\n"
+    ".if \\unpack\n"
     "ldrd r12, lr, [r1]\\step\n"
     "sxtb16 r12, r12\\turn\n"
     "sxtb16 lr, lr\\turn\n"
+    ".else\n"
+    "ldrd r12, lr, [r1], #8\n"
+    ".endif\n"
     "ldrd r2, r3, [r0], #8\n"
     "smlad r4, r12, r2, r4\n"
     "smlad r8, lr, r2, r8\n"
@@ -38,9 +40,9 @@ __asm__(
     "smlad r7, r12, r3, r7\n"
     "smlad r11, lr, r3, r11\n"
     ".endm\n"
-    ".macro en_dot_four\n"
-    "en_dot_half \"\", \"\"\n"
-    "en_dot_half \", ror #8\", \", #8\"\n"
+    ".macro en_dot_four unpack\n"
+    "en_dot_half \\unpack, \"\", \"\"\n"
+    "en_dot_half \\unpack, \", ror #8\", \", #8\"\n"
     ".endm\n"
 
     /* sum, multiplier, right */
@@ -83,7 +85,13 @@ __asm__(
 
     /* stack: 0 quad, 4 pair, 8 out, 12 channels, 16 pairs left, 20 end of blocks of sixteen terms,
      * 24 end of the pair's weights, 28 bytes of blocks, 32 bytes of a pair, 36 relu, 40 range */
-    "en_dot_quad_dsp:\n"
+    ".macro en_dot_function name, unpack\n"
+    ".section .text.\\name,\"ax\",%progbits\n"
+    ".p2align 2\n"
+    ".global \\name\n"
+    ".type \\name,%function\n"
+    ".thumb_func\n"
+    "\\name:\n"
     "push {r4-r11, lr}\n"
     "sub sp, #44\n"
     "strd r0, r2, [sp]\n"
@@ -94,8 +102,13 @@ __asm__(
     "lsr r7, r7, #1\n"
     "strd r6, r7, [sp, #12]\n"
     "ldr r6, [r4, #12]\n"
+    ".if \\unpack\n"
     "lsl r7, r6, #1\n"
     "bic r6, r7, #31\n"
+    ".else\n"
+    "lsl r7, r6, #2\n"
+    "bic r6, r7, #63\n"
+    ".endif\n"
     "strd r6, r7, [sp, #28]\n"
     "str r5, [sp, #36]\n"
     "add r4, r4, #20\n"
@@ -119,10 +132,10 @@ __asm__(
     "cmp r1, r3\n"
     "beq 3f\n"
     "2:\n"
-    "en_dot_four\n"
-    "en_dot_four\n"
-    "en_dot_four\n"
-    "en_dot_four\n"
+    "en_dot_four \\unpack\n"
+    "en_dot_four \\unpack\n"
+    "en_dot_four \\unpack\n"
+    "en_dot_four \\unpack\n"
     "ldr r2, [sp, #20]\n"
     "cmp r1, r2\n"
     "bne 2b\n"
@@ -131,7 +144,7 @@ __asm__(
     "cmp r1, r2\n"
     "beq 5f\n"
     "4:\n"
-    "en_dot_four\n"
+    "en_dot_four \\unpack\n"
     "ldr r2, [sp, #24]\n"
     "cmp r1, r2\n"
     "bne 4b\n"
@@ -190,7 +203,11 @@ __asm__(
     "0:\n"
     "add sp, #44\n"
     "pop {r4-r11, pc}\n"
-    ".size en_dot_quad_dsp, . - en_dot_quad_dsp\n"
+    ".size \\name, . - \\name\n"
+    ".endm\n"
+    "en_dot_function en_dot_quad_dsp, 1\n"
+    "en_dot_function en_dot_quad_unpacked_dsp, 0\n"
+    ".purgem en_dot_function\n"
     ".purgem en_dot_half\n"
     ".purgem en_dot_four\n"
     ".purgem en_dot_relu\n"
@@ -208,16 +225,20 @@ typedef char en_dot_offsets_hold[((offsetof(en_dot, terms) == 12) &&
 #endif
 
 /* Four codes of one channel. */
-static void store(const en_dot *dot, const int32_t *sums, const en_pair *pair, int32_t half,
-                  int8_t *out)
+static inline void store(const en_dot *dot, const int32_t *sums, const en_pair *pair, int32_t half,
+                         int8_t *EN_RESTRICT out)
 {
-    for (int32_t pixel = 0; pixel < 4; pixel++) {
-        out[pixel * dot->channels] = en_code(sums[pixel] + pair->bias[half],
-                                             pair->multiplier[half], pair->right[half], dot->range);
-    }
+    const int32_t channels = dot->channels;
+    const int32_t bias = pair->bias[half];
+    const en_scale scale = en_scale_of(pair, half, dot->range);
+    out[0] = en_scaled(sums[0] + bias, &scale);
+    out[channels] = en_scaled(sums[1] + bias, &scale);
+    out[2 * channels] = en_scaled(sums[2] + bias, &scale);
+    out[3 * channels] = en_scaled(sums[3] + bias, &scale);
 }
 
-void en_dot_quad_s8(const en_dot *dot, const int8_t *EN_RESTRICT quad, int8_t *EN_RESTRICT out)
+void en_dot_quad_s8(const en_dot *dot, const int8_t *unpacked, const int8_t *EN_RESTRICT quad,
+                    int8_t *EN_RESTRICT out)
 {
     const int8_t *weight = dot->weight;
     const en_pair *pair = dot->pairs;
@@ -225,9 +246,15 @@ void en_dot_quad_s8(const en_dot *dot, const int8_t *EN_RESTRICT quad, int8_t *E
     if (dot->fast != 0) {
         const int32_t relu = (dot->range.zero_point == -128) && (dot->range.low == -128) &&
                              (dot->range.high == 127);
-        en_dot_quad_dsp(quad, weight, pair, out, dot, relu);
+        if (unpacked != NULL) {
+            en_dot_quad_unpacked_dsp(quad, unpacked, pair, out, dot, relu);
+        } else {
+            en_dot_quad_dsp(quad, weight, pair, out, dot, relu);
+        }
         return;
     }
+#else
+    (void)unpacked;
 #endif
     for (int32_t channel = 0; channel < dot->channels; channel += 2) {
         int32_t first[4] = {0, 0, 0, 0};

@@ -43,4 +43,37 @@ static inline int8_t en_code(int32_t sum, int32_t multiplier, int32_t right, en_
     return (int8_t)en_min(en_max(code, range.low), range.high);
 }
 
+/* What the codes of one channel have in common, taken out of loops. */
+typedef struct {
+    int32_t multiplier;
+    int32_t left;  /* bits before the multiplication */
+    int32_t right; /* bits behind it, less one; the last of them is rounded */
+    int32_t round; /* whether anything is shifted out */
+    en_range range;
+} en_scale;
+
+static inline en_scale en_scale_of(const en_pair *pair, int32_t half, en_range range)
+{
+    const int32_t right = pair->right[half];
+    en_scale scale;
+    scale.multiplier = pair->multiplier[half];
+    scale.left = en_max(-right, 0);
+    scale.right = en_max(right - 1, 0);
+    scale.round = (right > 0) ? 1 : 0;
+    scale.range = range;
+    return scale;
+}
+
+/* en_code with what was taken out. */
+static inline int8_t en_scaled(int32_t sum, const en_scale *scale)
+{
+    const int32_t lifted = (int32_t)((uint32_t)sum << (uint32_t)scale->left);
+    int32_t code = en_high_multiply(lifted, scale->multiplier);
+    if (scale->round != 0) {
+        code = (((code + (code >> 31)) >> scale->right) + 1) >> 1;
+    }
+    code += scale->range.zero_point;
+    return (int8_t)en_min(en_max(code, scale->range.low), scale->range.high);
+}
+
 #endif
