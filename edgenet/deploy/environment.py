@@ -34,13 +34,13 @@ environment=$1 python=$2 wheels=$3 what=$4
 shift 4
 rm -rf "$environment"
 mkdir -p "$(dirname "$environment")"
-"$python" -m venv --system-site-packages "$environment"
-"$environment/bin/python" -m pip install --quiet --no-input --no-cache-dir \\
+"$python" -P -m venv --system-site-packages "$environment"
+"$environment/bin/python" -P -m pip install --quiet --no-input --no-cache-dir \\
     --disable-pip-version-check --only-binary :all: --constraint "$wheels/constraints.txt" "$@" \\
     "$what"
-"$environment/bin/python" -m pip list --format freeze --disable-pip-version-check \\
+"$environment/bin/python" -P -m pip list --format freeze --disable-pip-version-check \\
     > "$environment/packages.txt"
-"$environment/bin/python" -c 'import edgenet'
+"$environment/bin/python" -P -c 'import edgenet'
 sync
 touch "$environment/{_MADE}"
 """

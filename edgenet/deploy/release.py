@@ -93,7 +93,7 @@ def prepare(
 
     def unit(digest: str) -> str:
         folder = layout.release(digest)
-        run = (environment.python, "-m", "edgenet", "run", f"{folder}/bundle", *service.words)
+        run = (environment.python, "-P", "-m", "edgenet", "run", f"{folder}/bundle", *service.words)
         return render(
             Unit(
                 layout=layout,

@@ -161,7 +161,7 @@ class Deployment:
     def _verify(self) -> None:
         bundle = f"{self.device.layout.release(self._release.digest)}/bundle"
         done = self._remote.run(
-            [self._environment.python, "-m", "edgenet", "verify", bundle], check=False
+            [self._environment.python, "-P", "-m", "edgenet", "verify", bundle], check=False
         )
         if done.code:
             said = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
@@ -176,7 +176,7 @@ class Deployment:
     def _tidy(self) -> None:
         layout = self.device.layout
         root = ["--root", layout.root] if layout.root else []
-        words = ["-m", "edgenet.deploy.tidy", "--name", layout.name, *root]
+        words = ["-P", "-m", "edgenet.deploy.tidy", "--name", layout.name, *root]
         self.device.root(self._environment.python, *words)
 
     def _same(self) -> bool:
@@ -191,7 +191,7 @@ class Deployment:
         changed = not (self._state.active and self._state.enabled)
         if not self._state.enabled:
             root = ["--root", layout.root] if layout.root else []
-            words = ["-m", "edgenet.deploy.switch", "enable", "--name", layout.name, *root]
+            words = ["-P", "-m", "edgenet.deploy.switch", "enable", "--name", layout.name, *root]
             self.device.root(self._environment.python, *words)
             self.device.root("systemctl", "daemon-reload")
         if not self._state.active:

@@ -163,7 +163,7 @@ def test_a_bundle_that_the_device_computes_otherwise_is_not_switched_to(
     python.write_text(
         kept.replace(
             "#!/bin/sh\n",
-            '#!/bin/sh\n[ "$3" = verify ] && { echo "Error: the logits differ" >&2; exit 1; }\n',
+            '#!/bin/sh\n[ "$4" = verify ] && { echo "Error: the logits differ" >&2; exit 1; }\n',
         )
     )
     try:

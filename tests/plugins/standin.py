@@ -38,12 +38,12 @@ class Device:
         (self.commands / "sudo").chmod(0o755)
         # instead of an environment that takes pip a minute: a folder with a Python that has edgenet
         (root / "usr/bin/python3").write_text(
-            '#!/bin/sh\nif [ "$1 $2" = "-m venv" ]; then\n'
-            f'  mkdir -p "$4/bin" && cp "{root}/venv_python" "$4/bin/python"; exit\nfi\n'
+            '#!/bin/sh\nif [ "$1 $2 $3" = "-P -m venv" ]; then\n'
+            f'  mkdir -p "$5/bin" && cp "{root}/venv_python" "$5/bin/python"; exit\nfi\n'
             f'exec "{sys.executable}" "$@"\n'
         )
         (root / "venv_python").write_text(
-            '#!/bin/sh\n[ "$1 $2" = "-m pip" ] && { echo "$@" >> '
+            '#!/bin/sh\n[ "$1 $2 $3" = "-P -m pip" ] && { echo "$@" >> '
             f'"{root}/state/pip"; exit; }}\nexec "{sys.executable}" "$@"\n'
         )
         for name in ("usr/bin/python3", "venv_python"):
