@@ -14,6 +14,8 @@ from edgenet.errors import EngineError, GraphError
 from edgenet.runner import Backend, Session
 from edgenet.runtime.reference import Reference, ReferenceSession
 
+pytest.importorskip("flatbuffers")
+
 TINY = Path(__file__).parent.parent / "golden/tiny/models/int8.tflite"
 
 

@@ -20,6 +20,8 @@ from edgenet import tflite
 from edgenet.errors import GraphError
 from edgenet.tflite import flatbuffer
 
+pytest.importorskip("flatbuffers")
+
 TINY = (Path(__file__).parent.parent / "golden/tiny/models/int8.tflite").read_bytes()
 
 

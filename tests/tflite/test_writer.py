@@ -14,6 +14,8 @@ from edgenet import tflite
 from edgenet.errors import GraphError
 from edgenet.tflite import schema
 
+pytest.importorskip("flatbuffers")
+
 TINY = (Path(__file__).parent.parent / "golden/tiny/models/int8.tflite").read_bytes()
 
 
