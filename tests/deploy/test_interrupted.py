@@ -96,6 +96,7 @@ def test_killed_before_any_step_the_device_runs_the_old_release(
     assert release(deploy(other, "fake:320x240")) == new
 
 
+@pytest.mark.slow
 def test_a_switch_goes_on_without_the_process_that_began_it(
     pi: Device, wheel: Path, old: str
 ) -> None:

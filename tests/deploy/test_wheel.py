@@ -17,6 +17,7 @@ def runs_from(monkeypatch: pytest.MonkeyPatch, top: Path) -> None:
     monkeypatch.setattr(edgenet, "__file__", str(top / "edgenet" / "__init__.py"))
 
 
+@pytest.mark.slow
 def test_a_checkout_is_built_and_what_was_installed_is_packed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
