@@ -3,18 +3,19 @@
 /* Short lines, of which there are many: a call of memcpy would take longer than the copy. */
 static void copy(int8_t *to, const int8_t *from, int32_t count)
 {
-    int32_t left = count;
-    while (left >= 4) {
-        (void)memcpy(to, from, 4);
-        to = &to[4];
-        from = &from[4];
-        left -= 4;
-    }
-    while (left > 0) {
-        *to = *from;
-        to = &to[1];
-        from = &from[1];
-        left--;
+    int32_t at = 0;
+    if (count >= 4) {
+        while (at < (count - 4)) {
+            (void)memcpy(&to[at], &from[at], 4);
+            at += 4;
+        }
+        at = count - 4; /* the last word may cover what is copied already */
+        (void)memcpy(&to[at], &from[at], 4);
+    } else {
+        while (at < count) {
+            to[at] = from[at];
+            at++;
+        }
     }
 }
 

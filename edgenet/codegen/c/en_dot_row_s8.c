@@ -44,10 +44,12 @@ static void row_dsp(const en_dot *dot, const int8_t *row, int8_t *scratch, int8_
         while (a != end) {
             const uint32_t w0 = en_load_word(weight);
             const uint32_t w1 = en_load_word(&weight[4]);
-            first = en_two_products(en_even(w0), a[0], first);
-            second = en_two_products(en_even(w1), a[0], second);
-            first = en_two_products(en_odd(w0), a[1], first);
-            second = en_two_products(en_odd(w1), a[1], second);
+            const uint32_t even = a[0];
+            const uint32_t odd = a[1];
+            first = en_two_products(en_even(w0), even, first);
+            second = en_two_products(en_even(w1), even, second);
+            first = en_two_products(en_odd(w0), odd, first);
+            second = en_two_products(en_odd(w1), odd, second);
             a = &a[2];
             weight = &weight[8];
         }
