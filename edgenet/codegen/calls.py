@@ -155,7 +155,7 @@ def _pixels(layer: Weighted, pixels: int) -> Lowered:
     """A layer that multiplies each pixel by one matrix."""
     dot = _dot(layer)
     depth, channels = layer.weight.size // layer.outputs, layer.outputs
-    fields = {"dot": dot, "pixels": pixels, "unpack": 0, "backwards": 0}
+    fields: dict[str, Field] = {"dot": dot, "pixels": pixels, "unpack": 0, "backwards": 0}
     call = Call("en_conv_1x1_s8", "en_conv_1x1", fields, layer.inputs, scratch=True)
     # pixels between two writes; a write may not touch what is still to be read
     borders = [*range(4, pixels - pixels % 4 + 1, 4), *range(pixels - pixels % 4 + 1, pixels)]

@@ -55,7 +55,9 @@ class Native:
             self._arena[start : start + codes.size] = np.ravel(codes)
         layers: list[Array] = []
 
-        def keep(context: object, layer: int, output: ctypes._Pointer, size: int) -> None:
+        def keep(
+            context: object, layer: int, output: ctypes._Pointer[ctypes.c_int8], size: int
+        ) -> None:
             layers.append(np.ctypeslib.as_array(output, (size,)).copy())
 
         self._run(self._pointer(), _HOOK(keep), None)

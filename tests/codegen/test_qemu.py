@@ -55,7 +55,7 @@ def test_the_tiny_model_is_bit_exact_on(name, tmp_path):
 @pytest.mark.parametrize("seed", range(6))
 def test_random_networks_are_bit_exact_on(name, seed, tmp_path):
     network, y = random_network(np.random.default_rng(seed))
-    made, golden, firmware = on_board(network.file(y), name, tmp_path)
+    _, golden, firmware = on_board(network.file(y), name, tmp_path)
     counted = qemu.run(firmware, golden.inputs[0])
     np.testing.assert_array_equal(counted.outputs, golden.outputs[0])
 
