@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 STEADY_S = 5.0
 
 # what systemd says of a service stands in its journal too
-_SYSTEMDS = re.compile(r"(Start|Stopp|Scheduled|Failed to start|[\w-]+\.service: )")
+_SYSTEMDS = re.compile(
+    r"(Started|Starting|Stopped|Stopping|Scheduled|Failed to start|[\w-]+\.service: )"
+)
 
 # $1: the file; what is written comes on standard input, and is there whole or not at all
 _WRITE = 'umask "$2"; mkdir -p "$(dirname "$1")"; cat > "$1.draft"; mv "$1.draft" "$1"'
