@@ -159,6 +159,7 @@ class Target:
 
         Raises:
             TargetError: runner.py is missing, does not define ``runner``, or takes no such option.
+            UsageError: a backend is named, and the target has no choice of them.
         """
         module = self._module()
         make = getattr(module, "runner", None)
@@ -166,8 +167,14 @@ class Target:
             raise TargetError(
                 f"{self.folder}/runner.py defines no function runner(target, bundle, **options)"
             )
+        signature = inspect.signature(make)
+        if "backend" in options and "backend" not in signature.parameters:
+            raise UsageError(
+                f"{self.name} has no choice of engine: the model's format decides"
+                f" ({', '.join(self.backends)}); leave --backend out"
+            )
         try:
-            inspect.signature(make).bind(self, bundle, **options)
+            signature.bind(self, bundle, **options)
         except TypeError as error:
             raise TargetError(f"{self.name}'s runner cannot be opened: {error}") from error
         return cast("Runner", make(self, bundle, **options))

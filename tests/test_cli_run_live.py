@@ -174,12 +174,13 @@ class Lost:
 
     live, dropped = True, 0
 
-    def __init__(self, on_event):
-        self.on_event = on_event
+    def __init__(self, on_event, on_lost):
+        self.on_event, self.on_lost = on_event, on_lost
 
     def __iter__(self):
         rgb = Bundle.open(TINY).golden().frames[0]
-        self.on_event("the camera is lost: unplugged")
+        self.on_event("/dev/video0 gives 640x480 at 30 frames/s as MJPG")
+        self.on_lost("the camera is lost: unplugged")
         self.on_event("the camera is back after 3 s")
         yield Frame(0, 0.0, rgb)
         raise SourceError("no frame for 30 s: unplugged")
@@ -189,15 +190,19 @@ class Lost:
 
 
 def test_what_a_camera_says_goes_to_standard_error_and_no_frame_is_a_failure(monkeypatch):
-    def open_frames(source, *, on_error, on_event, give_up_s, ahead):
+    def open_frames(source, *, on_error, on_event, on_lost, give_up_s, ahead):
         assert give_up_s == 7
-        return Lost(on_event)
+        return Lost(on_event, on_lost)
 
+    noted = []
     monkeypatch.setattr(sources, "open_frames", open_frames)
+    monkeypatch.setattr(Statistics, "note", lambda self, event: noted.append(event))
     result = run("--json", "--give-up", 7)
     assert result.exit_code == 1
     assert json.loads(result.stdout)["frame"] == 0
+    assert noted == ["the camera is lost: unplugged"]
     assert result.stderr.splitlines() == [
+        "/dev/video0 gives 640x480 at 30 frames/s as MJPG",
         "the camera is lost: unplugged",
         "the camera is back after 3 s",
         "Error: no frame for 30 s: unplugged",
@@ -214,6 +219,11 @@ def test_what_a_camera_says_goes_to_standard_error_and_no_frame_is_a_failure(mon
         (["--view-port", "80"], 2, "--view-port needs --view"),
         (["--view-token", "/dev/null"], 2, "--view-token needs --view"),
         (["--metrics", "70000"], 2, "'70000' is no port; write one from 0 to 65535"),
+        (
+            ["--backend", "onnx"],
+            2,
+            "pc has no choice of engine: the model's format decides (litert, onn",
+        ),
         (["--max-frames", "0"], 2, "0 is not in the range x>=1"),
     ],
 )
@@ -256,3 +266,9 @@ def test_on_a_terminal_one_line_is_kept_up_to_date(monkeypatch, capsys):
     shown = "cat  50.0%  0.0 fps  latency 1.0 ms  dr"
     assert terminal.getvalue().split("\r\x1b[K") == ["", shown, shown, "\n"]
     assert capsys.readouterr().err == "the camera is lost\n"
+
+
+def test_what_is_below_the_threshold_is_called_as_everywhere(capsys):
+    line = rows.LiveLine(("cat",), Statistics(), shown=True)
+    line.publish(Result(0, "", (), "unknown", {}, 1.0, 0, 0.0), Frame(0, 0.0, None))
+    assert capsys.readouterr().out.startswith("unknown  0.0 fps")

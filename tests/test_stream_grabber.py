@@ -149,21 +149,6 @@ def test_a_frame_is_given_once(opened):
     assert grabber.dropped == 0
 
 
-def test_rate_is_that_of_the_source_looked_at_or_not(opened):
-    clock = Held()
-    camera = Camera(clock)
-    grabber, frames, _ = grab([camera], opened, clock=clock)
-    camera.orders.put(0)
-    next(frames)
-    camera.asked.acquire()
-    for index in range(1, 21):
-        clock.seconds += 0.05
-        camera.shoot(index)
-    assert grabber.fps == pytest.approx(20)
-    clock.seconds += 60
-    assert grabber.fps == 0
-
-
 def test_nothing_is_opened_before_somebody_iterates():
     Grabber(lambda: pytest.fail("opened"), on_event=print).close()
 

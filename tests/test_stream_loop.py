@@ -196,10 +196,21 @@ def test_a_signal_during_work_lets_the_frame_be_told():
         assert len(run([frame(n) for n in range(3)], work=interrupted, stop=stop).results) == 1
 
 
-def test_a_signal_before_the_first_frame_ends_the_loop():
+def test_a_signal_before_the_loop_ends_what_is_under_way_at_once():
+    reached = []
     with Stop() as stop:
         os.kill(os.getpid(), signal.SIGTERM)
-        assert run([frame()], stop=stop).results == []
+        reached.append("the model is loaded")
+    assert (stop.signal, reached) == (signal.SIGTERM, [])
+
+
+def test_after_the_last_frame_a_signal_lets_the_sinks_end():
+    reached = []
+    with Stop(max_frames=1) as stop:
+        run([frame()], stop=stop)
+        os.kill(os.getpid(), signal.SIGTERM)
+        reached.append("sinks are closed")
+    assert (stop.signal, reached) == (signal.SIGTERM, ["sinks are closed"])
 
 
 def test_handlers_are_put_back_after_the_first_signal_and_at_the_end():

@@ -103,6 +103,7 @@ def test_a_single_result_has_a_rate(clock):
     clock.now += 2
     found.observe(result(), publish_ms=0.0)
     assert found.snapshot().fps == 0.5
+    assert found.fps() == 0.5
 
 
 def test_what_the_source_says_is_shown_until_a_frame_comes():

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import click
 
 from edgenet.runner import Frame
-from edgenet.stream.result import Guess, Result
+from edgenet.stream.result import UNKNOWN, Guess, Result
 from edgenet.stream.statistics import Snapshot, Statistics
 
 _NAME_WIDTH = 40
@@ -106,13 +106,13 @@ def summary(found: Snapshot, what: str, *, live: bool, skipped: int) -> str:
 
 
 def _cells(top: Sequence[Guess], width: int) -> list[str]:
-    return [f"{guess.label:<{width}} {guess.probability:>6.1%}" for guess in top] or ["-"]
+    return [f"{guess.label:<{width}} {guess.probability:>6.1%}" for guess in top] or [UNKNOWN]
 
 
 def _doing(result: Result, statistics: Statistics) -> list[str]:
     latency = 0.0 if result.latency_ms is None else result.latency_ms
     return [
-        f"{statistics.snapshot().fps:.1f} fps",
+        f"{statistics.fps():.1f} fps",
         f"latency {latency:.1f} ms",
         f"dropped {result.dropped}",
     ]

@@ -132,13 +132,15 @@ def _frames(
         skipped.append(error)
         show.say(f"skipped {error}")
 
-    def tell(event: str) -> None:
+    def lost(event: str) -> None:
         statistics.note(event)
         show.say(event)
 
     # on a single core it would only take time from the model
     ahead = bundle.spec.preprocess if usable_cores() > 1 else None
-    return open_frames(source, on_error=skip, on_event=tell, give_up_s=give_up_s, ahead=ahead)
+    return open_frames(
+        source, on_error=skip, on_event=show.say, on_lost=lost, give_up_s=give_up_s, ahead=ahead
+    )
 
 
 def _target(bundle: Bundle, wanted: str | None) -> Target:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from time import perf_counter
+from typing import Self
 
 from edgenet import image
 from edgenet.runner import Array, Frame, Source
@@ -22,6 +23,12 @@ class Fitted(Frame):
 
     pixels: Array = field(kw_only=True)
     fit_ms: float = field(kw_only=True)
+
+    @classmethod
+    def of(cls, frame: Frame, pixels: Array, fit_ms: float) -> Self:
+        """A frame with its pixels."""
+        whole = {one.name: getattr(frame, one.name) for one in fields(frame)}
+        return cls(**whole, pixels=pixels, fit_ms=fit_ms)
 
 
 class Ahead:
@@ -46,16 +53,7 @@ class Ahead:
         for frame in self.source:
             start = perf_counter()
             pixels = image.fit(frame.rgb, self.preprocess, memory=memory).copy()
-            fit_ms = (perf_counter() - start) * 1e3
-            yield Fitted(
-                frame.index,
-                frame.captured_ms,
-                frame.rgb,
-                frame.name,
-                frame.label,
-                pixels=pixels,
-                fit_ms=fit_ms,
-            )
+            yield Fitted.of(frame, pixels, (perf_counter() - start) * 1e3)
 
     def close(self) -> None:
         """Close the source."""

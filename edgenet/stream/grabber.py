@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -16,8 +15,6 @@ DELAYS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Waits before the attempts to open a lost source; the last one repeats."""
 
 GIVE_UP_S = 30.0
-_RATE_WINDOW_S = 5.0
-_RATE_FRAMES = 64
 _FAREWELL_S = 0.8
 
 
@@ -43,7 +40,8 @@ class Grabber:
 
     Args:
         open: opens the source anew.
-        on_event: told in words, from the thread, when the source is lost and when it is back.
+        on_event: told in words, from the thread, when the source is back.
+        on_lost: told likewise when it is lost; ``on_event`` by default.
         give_up_s: seconds without a frame after which the iteration ends with an error.
         clock: time and waiting.
 
@@ -58,12 +56,14 @@ class Grabber:
         open: Callable[[], Source],
         *,
         on_event: Callable[[str], None],
+        on_lost: Callable[[str], None] | None = None,
         give_up_s: float = GIVE_UP_S,
         clock: Clock | None = None,
     ) -> None:
         self.dropped = 0
         self._open = open
         self._on_event = on_event
+        self._on_lost = on_lost or on_event
         self._give_up_s = give_up_s
         self._clock = clock or Clock()
         self._changed = threading.Condition()
@@ -71,24 +71,12 @@ class Grabber:
         self._count = 0
         self._newest_s = 0.0
         self._base = 0
-        self._arrivals: deque[tuple[float, int]] = deque(maxlen=_RATE_FRAMES)
         self._source: Source | None = None
         self._lost_s: float | None = None
         self._reason = "it is open, but gives none"
         self._failure: BaseException | None = None
         self._closed = False
         self._thread: threading.Thread | None = None
-
-    @property
-    def fps(self) -> float:
-        """Frames a second that the source gave of late, looked at or not; 0 while it is lost."""
-        with self._changed:
-            since = self._clock.now() - _RATE_WINDOW_S
-            recent = [arrival for arrival in self._arrivals if arrival[0] >= since]
-        if len(recent) < 2:
-            return 0.0
-        (first_s, first), (last_s, last) = recent[0], recent[-1]
-        return (last - first) / (last_s - first_s) if last_s > first_s else 0.0
 
     def __iter__(self) -> Iterator[Frame]:
         """The newest frame not seen yet, again and again, until ``close``.
@@ -187,7 +175,6 @@ class Grabber:
         with self._changed:
             self._newest_s = self._clock.now()
             index = self._base + frame.index
-            self._arrivals.append((self._newest_s, index))
             # what the source itself left out was not looked at either
             self.dropped += index - self._count + (self._slot is not None)
             self._slot = frame if frame.index == index else replace(frame, index=index)
@@ -201,7 +188,7 @@ class Grabber:
         with self._changed:
             known, self._lost_s = self._lost_s, self._lost_s or self._clock.now()
         if known is None:
-            self._on_event(f"the camera is lost: {self._reason}; opening it again until it is back")
+            self._on_lost(f"the camera is lost: {self._reason}; opening it again until it is back")
 
     def _pause(self, seconds: float) -> None:
         until = self._clock.now() + seconds

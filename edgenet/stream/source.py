@@ -73,6 +73,7 @@ def open_frames(
     *,
     on_error: OnError = refuse,
     on_event: OnEvent = _ignore,
+    on_lost: OnEvent | None = None,
     give_up_s: float = GIVE_UP_S,
     ahead: Preprocess | None = None,
 ) -> Source | Grabber:
@@ -82,7 +83,8 @@ def open_frames(
         source: as for ``open_source``.
         on_error: as for ``open_source``.
         on_event: told in words, from another thread, what a live source grants, once, and each
-            time it is lost and back.
+            time that it is back.
+        on_lost: told likewise each time that it is lost; ``on_event`` by default.
         give_up_s: seconds without a frame after which a live source is an error.
         ahead: what the thread that reads a live source fits its frames to; None leaves them.
 
@@ -101,7 +103,7 @@ def open_frames(
     if live is None:
         return _finite(source, on_error)
     opening = live if ahead is None else partial(_open_ahead, live, ahead)
-    return Grabber(opening, on_event=on_event, give_up_s=give_up_s)
+    return Grabber(opening, on_event=on_event, on_lost=on_lost, give_up_s=give_up_s)
 
 
 def _open_ahead(live: Callable[[], Source], preprocess: Preprocess) -> Source:

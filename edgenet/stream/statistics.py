@@ -40,7 +40,7 @@ class Snapshot:
         total_ms: sum of each stage's milliseconds since the start, ``latency`` too.
         latest: the newest result; None before the first.
         since_s: seconds since ``latest``; None before the first.
-        event: what the source said since ``latest``, as that the camera is lost; None if nothing.
+        event: that the source is lost, in its words; None once a result came after.
     """
 
     started: float
@@ -93,9 +93,16 @@ class Statistics:
             self._event = None
 
     def note(self, event: str) -> None:
-        """Take in what the source says, as that the camera is lost."""
+        """Take in that the source is lost, in its words; the next result ends that."""
         with self._lock:
             self._event = event
+
+    def fps(self) -> float:
+        """Results a second, as in ``snapshot``, which costs more."""
+        now = time.monotonic()
+        with self._lock:
+            times = [at for at, *_ in self._window]
+        return _fps(times, now, min(now - self._begin, FPS_OVER_S))
 
     def snapshot(self) -> Snapshot:
         """The state now."""
@@ -113,7 +120,7 @@ class Statistics:
             uptime_s=uptime,
             frames=frames,
             dropped=latest.dropped if latest else 0,
-            fps=_fps(window, now, min(uptime, FPS_OVER_S)),
+            fps=_fps([at for at, *_ in window], now, min(uptime, FPS_OVER_S)),
             p50_ms=p50,
             p90_ms=p90,
             p99_ms=p99,
@@ -131,12 +138,12 @@ def _latency(result: Result) -> float:
     return sum(result.stage_ms.values()) if result.latency_ms is None else result.latency_ms
 
 
-def _fps(window: list[_Entry], now: float, over_s: float) -> float:
+def _fps(times: list[float], now: float, over_s: float) -> float:
     """Results a second; a full window may reach back less than ``over_s`` seconds."""
-    fresh = [at for at, *_ in window if at >= now - over_s]
+    fresh = [at for at in times if at >= now - over_s]
     if not fresh:
         return 0.0
-    if len(fresh) == len(window) > 1:
+    if len(fresh) == len(times) > 1:
         return (len(fresh) - 1) / max(now - fresh[0], 1e-9)
     return len(fresh) / over_s
 

@@ -14,15 +14,16 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
 
 
 class _Asked(BaseException):
-    """Ends the wait for a frame; a base exception, so that no source takes it for its own."""
+    """Ends a wait; a base exception, so that no source takes it for its own."""
 
 
 class Stop:
     """Ends the frames at SIGTERM, SIGINT, or a limit; a context manager.
 
-    A signal ends a wait for a frame at once, and otherwise takes effect once the frame at hand is
-    answered and told.  The second signal does what it did before, so an impatient Ctrl-C works.
-    Outside the main thread Python has no signals, and only ``max_frames`` holds.
+    A signal ends what comes before the first frame, and a wait for a frame, at once; otherwise it
+    takes effect once the frame at hand is answered and told.  The second signal does what it did
+    before, so an impatient Ctrl-C works.  Outside the main thread Python has no signals, and only
+    ``max_frames`` holds.
 
     Args:
         max_frames: give so many at most.
@@ -44,6 +45,7 @@ class Stop:
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 self._former[number] = signal.signal(number, self._handle)
+            self._waiting = True
         return self
 
     def __exit__(
@@ -52,6 +54,7 @@ class Stop:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
+        self._waiting = False
         if self._former:
             signal.setitimer(signal.ITIMER_REAL, 0)
         self._restore()
@@ -60,6 +63,7 @@ class Stop:
 
     def until(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """The frames until a limit or a signal; the time of ``duration_s`` starts here."""
+        self._waiting = False
         if self._former and self.duration_s is not None:
             signal.setitimer(signal.ITIMER_REAL, self.duration_s)
         iterator = iter(frames)

@@ -9,6 +9,7 @@ import pytest
 from edgenet.errors import UsageError
 from edgenet.stream.sinks import action
 from edgenet.stream.sinks.action import Action, open_action
+from edgenet.stream.sinks.secret import without_secrets
 
 LABELS = ("ant", "bee", "cat")
 RECORD = """
@@ -107,6 +108,7 @@ def test_a_command_that_never_ends_is_asked_to(make, frame, said, until):
     sink.close()
     assert process.wait(20) == -15
     sink._thread.join()
+    assert said == []
 
 
 def test_a_command_that_fails_is_said(make, frame, said):
@@ -114,6 +116,31 @@ def test_a_command_that_fails_is_said(make, frame, said):
     see(sink, make, frame, "cat")
     sink._thread.join()
     assert said == ["false ended with 1"]
+    sink.close()
+
+
+def test_a_command_that_a_signal_ends_is_said(make, frame, said):
+    sink = Action("cat", 1, ["sh", "-c", "kill -SEGV $$"], say=said)
+    see(sink, make, frame, "cat")
+    sink._thread.join()
+    assert said == ["sh was ended by SIGSEGV"]
+    sink.close()
+
+
+def test_a_command_is_told_no_secret(make, frame, said, record, monkeypatch):
+    argv, found = record
+    withheld = ("MQTT_PASSWORD", "WEBHOOK_TOKEN_FILE", "VIEW_TOKEN", "SOURCE")
+    for name in withheld:
+        monkeypatch.setenv(f"EDGENET_{name}", "hunter2")
+    monkeypatch.setenv("EDGENET_OTHER", "kept")
+    monkeypatch.setenv("NOTIFY_SOCKET", "/run/notify")
+    assert "NOTIFY_SOCKET" not in without_secrets()
+    sink = Action("cat", 1, argv, say=said)
+    see(sink, make, frame, "cat")
+    sink._thread.join()
+    ((seen, _),) = starts(found)
+    assert not {f"EDGENET_{name}" for name in withheld} & set(seen)
+    assert seen["EDGENET_OTHER"] == "kept"
     sink.close()
 
 

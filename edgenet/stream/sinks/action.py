@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -15,6 +15,7 @@ from edgenet.errors import UsageError, unknown
 from edgenet.runner import Frame
 from edgenet.stream.result import Result
 from edgenet.stream.sinks.pace import Streak
+from edgenet.stream.sinks.secret import without_secrets
 
 INTERVAL_S = 5.0
 _FAREWELL_S = 0.4
@@ -25,7 +26,8 @@ class Action:
 
     The command is no shell's: its words are split once, before any frame is seen, and what was
     seen reaches it in the environment alone (``EDGENET_LABEL``, ``EDGENET_PROBABILITY``,
-    ``EDGENET_FRAME``, ``EDGENET_NAME``, ``EDGENET_TIME``).  A thread starts it and waits for it.
+    ``EDGENET_FRAME``, ``EDGENET_NAME``, ``EDGENET_TIME``), which holds no secret of edgenet's.  A
+    thread starts it and waits for it.
     It is not started again while it still runs, nor before ``interval_s`` have passed.
 
     Args:
@@ -52,6 +54,7 @@ class Action:
         self._started_s = -float("inf")
         self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._ending = False
 
     def publish(self, result: Result, frame: Frame) -> None:
         """Start the command when the streak is long enough."""
@@ -74,6 +77,7 @@ class Action:
             return
         self._thread.join(_FAREWELL_S)
         if self._process is not None and self._thread.is_alive():
+            self._ending = True
             self._process.terminate()
             self._thread.join(_FAREWELL_S / 2)
 
@@ -82,7 +86,7 @@ class Action:
             # standard output may carry results
             self._process = subprocess.Popen(
                 self.argv,
-                env=os.environ | seen,
+                env=without_secrets() | seen,
                 stdin=subprocess.DEVNULL,
                 stdout=2,
             )
@@ -90,8 +94,8 @@ class Action:
             self._say(f"{self.argv[0]} cannot be started: {error.strerror}")
             return
         code = self._process.wait()
-        if code > 0:
-            self._say(f"{self.argv[0]} ended with {code}")
+        if code and not self._ending:
+            self._say(f"{self.argv[0]} {_end(code)}")
 
 
 def open_action(
@@ -123,6 +127,15 @@ def open_action(
             f"{text}: there is no command {argv[0] if argv else ''!r}; name an executable file"
         )
     return Action(label, int(match[2]), argv, say=say, interval_s=interval_s)
+
+
+def _end(code: int) -> str:
+    if code > 0:
+        return f"ended with {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"
 
 
 def _seen(result: Result) -> dict[str, str]:

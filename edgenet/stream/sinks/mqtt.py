@@ -12,14 +12,14 @@ from edgenet.stream.result import Result
 from edgenet.stream.sinks import homeassistant
 from edgenet.stream.sinks.document import document, encode
 from edgenet.stream.sinks.pace import Pace
-from edgenet.stream.sinks.secret import secret
+from edgenet.stream.sinks.secret import MQTT_PASSWORD, secret
 from edgenet.stream.sinks.setting import Setting
 from edgenet.stream.sinks.url import Address, parse
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
 
-PASSWORD = "EDGENET_MQTT_PASSWORD"
+PASSWORD = MQTT_PASSWORD
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _EVERY_S = 1.0
 _KEEPALIVE_S = 15
@@ -95,7 +95,7 @@ class Mqtt:
 
     def _document(self, result: Result) -> dict[str, Any]:
         best = round(result.top[0].probability, 6) if result.top else None
-        fps = round(self._setting.statistics.snapshot().fps, 1)
+        fps = round(self._setting.statistics.fps(), 1)
         return document(result) | {"probability": best, "fps": fps}
 
     def _on_connect(self, client: Client, userdata: Any, flags: Any, code: Any, *_: Any) -> None:
@@ -121,7 +121,9 @@ class Mqtt:
         self._tell_lost("it cannot be reached")
 
     def _on_disconnect(self, client: Client, userdata: Any, flags: Any, code: Any, *_: Any) -> None:
-        self._tell_lost(str(code))
+        # paho's own word for a connection that broke without one from the broker
+        broke = str(code) in ("Unspecified error", "Keep alive timeout")
+        self._tell_lost("the connection broke" if broke else str(code))
 
     def _tell_lost(self, reason: str) -> None:
         if not self._lost and not self._closed:

@@ -12,14 +12,14 @@ from edgenet.runner import Frame
 from edgenet.stream.result import Result
 from edgenet.stream.sinks.document import document, encode
 from edgenet.stream.sinks.pace import Pace
-from edgenet.stream.sinks.secret import secret
+from edgenet.stream.sinks.secret import WEBHOOK_TOKEN, secret
 from edgenet.stream.sinks.setting import Setting
 from edgenet.stream.sinks.url import parse
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Session
 
-TOKEN = "EDGENET_WEBHOOK_TOKEN"
+TOKEN = WEBHOOK_TOKEN
 QUEUE = 32
 _EVERY_S = 1.0
 _TIMEOUT_S = (3.05, 10.0)
