@@ -57,6 +57,7 @@ class Settings:
     seconds: float
     rounds: int
     camera_fps: float | None
+    ahead: bool
 
 
 class Camera:
@@ -100,10 +101,13 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--camera-fps", type=float)
+    parser.add_argument("--no-ahead", action="store_true", help="the loop's thread fits frames")
     parser.add_argument("--profile", action="store_true", help="where a frame's time goes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result")
     options = parser.parse_args()
-    settings = Settings(options.seconds, options.rounds, options.camera_fps)
+    settings = Settings(
+        options.seconds, options.rounds, options.camera_fps, ahead=not options.no_ahead
+    )
     machine, state = Probe().machine(), Probe().state()
     print(
         f"{machine.cpu}, {machine.cores} cores, {machine.os}; {litert.engine()[1]};"
@@ -143,7 +147,7 @@ def compare(bundle: Bundle, threads: int, settings: Settings) -> list[dict[str, 
 
     def edgenet() -> float:
         camera = Camera(seen, camera_fps)
-        fps, snapshot = live_loop(bundle, runner, camera, settings.seconds)
+        fps, snapshot = live_loop(bundle, runner, camera, settings)
         last.append(snapshot)
         return fps
 
@@ -253,15 +257,15 @@ class Clocked:
 
 
 def live_loop(
-    bundle: Bundle, runner: InProcess, camera: Camera, seconds: float
+    bundle: Bundle, runner: InProcess, camera: Camera, settings: Settings
 ) -> tuple[float, Snapshot]:
     """Results a second of what ``edgenet run --source ... --json`` runs."""
     found, clocked = Statistics(), Clocked()
-    ahead = Ahead(camera, bundle.spec.preprocess)
+    source = Ahead(camera, bundle.spec.preprocess) if settings.ahead else camera
     with (
         closing(JsonLines(File(Path(os.devnull)))) as sink,
-        closing(Grabber(lambda: ahead, on_event=print)) as grabber,
-        Stop(duration_s=seconds) as stop,
+        closing(Grabber(lambda: source, on_event=print)) as grabber,
+        Stop(duration_s=settings.seconds) as stop,
     ):
         decide = Decide(bundle.labels, top_k=TOP_K)
         loop.run(grabber, runner.run, decide, [sink, clocked], statistics=found, stop=stop)
@@ -310,7 +314,7 @@ def profile(bundle: Bundle, settings: Settings) -> None:
     profiler = cProfile.Profile()
     profiler.enable()
     camera = Camera(pictures(), settings.camera_fps or 0)
-    fps, snapshot = live_loop(bundle, runner, camera, settings.seconds)
+    fps, snapshot = live_loop(bundle, runner, camera, settings)
     profiler.disable()
     print(f"{bundle.manifest.name}: {fps:.1f} frames/s under the profiler")
     print(", ".join(f"{stage} {ms:.3f} ms" for stage, ms in snapshot.stage_ms.items()))
