@@ -1,20 +1,24 @@
 #include "en_conv_s8.h"
 
 /* Short lines, of which there are many: a call of memcpy would take longer than the copy. */
-static void copy(int8_t *to, const int8_t *from, int32_t count)
+static inline void copy(int8_t *EN_RESTRICT to, const int8_t *EN_RESTRICT from, int32_t count)
 {
-    int32_t at = 0;
     if (count >= 4) {
-        while (at < (count - 4)) {
-            (void)memcpy(&to[at], &from[at], 4);
-            at += 4;
+        const int8_t *last = &from[count - 4]; /* the last word may cover what is copied already */
+        int8_t *end = &to[count - 4];
+        while (from < last) {
+            uint32_t word = en_load_word(from);
+#if defined(__GNUC__)
+            __asm__("" : "+r"(word)); /* or compilers see a memmove in this loop, and call it */
+#endif
+            (void)memcpy(to, &word, sizeof word);
+            to = &to[4];
+            from = &from[4];
         }
-        at = count - 4; /* the last word may cover what is copied already */
-        (void)memcpy(&to[at], &from[at], 4);
+        (void)memcpy(end, last, 4);
     } else {
-        while (at < count) {
+        for (int32_t at = 0; at < count; at++) {
             to[at] = from[at];
-            at++;
         }
     }
 }
@@ -31,6 +35,15 @@ static void gather(const en_conv *conv, const int8_t *in, int32_t top, int32_t l
     const int32_t skipped = first * channels;
     const int32_t step = conv->in_columns * channels;
     int32_t at = (((top * conv->in_columns) + left) * channels) + skipped;
+    if ((bytes == line) && (top >= 0) && ((top + conv->kernel_rows) <= conv->in_rows)) {
+        const int8_t *from = &in[at];
+        for (int32_t y = conv->kernel_rows; y > 0; y--) {
+            copy(to, from, line);
+            to = &to[line];
+            from = &from[step];
+        }
+        return;
+    }
     for (int32_t y = top; y < (top + conv->kernel_rows); y++) {
         const int32_t inside = (y >= 0) && (y < conv->in_rows);
         if ((inside == 0) || (bytes < line)) {

@@ -3,50 +3,75 @@
 #if EN_DSP
 #include "en_dsp.h"
 
+/* Four channels of pairs of columns: a word of each column, transposed by halves into four lines,
+ * width bytes apart. */
+void en_depthwise_fill_dsp(const int8_t *from, int32_t channels, uint16_t *line, int32_t width,
+                           int32_t pairs);
+
+__asm__(
+    ".syntax unified\n"
+    ".thumb\n"
+    ".section .text.en_depthwise_fill_dsp,\"ax\",%progbits\n"
+    ".p2align 2\n"
+    ".global en_depthwise_fill_dsp\n"
+    ".type en_depthwise_fill_dsp,%function\n"
+    ".thumb_func\n"
+    "en_depthwise_fill_dsp:\n"
+    "push {r4-r10, lr}\n"
+    "ldr r6, [sp, #32]\n"
+    "add r5, r2, r3\n"
+    "add r4, r5, r3\n"
+    "add r3, r4, r3\n"
+    "1:\n"
+    "ldr r8, [r0, r1]\n"
+    "ldr r7, [r0]\n"
+    "add r0, r0, r1, lsl #1\n"
+    "sxtb16 r9, r7\n"
+    "sxtb16 r10, r8\n"
+    "sxtb16 r7, r7, ror #8\n"
+    "sxtb16 r8, r8, ror #8\n"
+    "sadd16 r9, r9, r9\n"
+    "sadd16 r10, r10, r10\n"
+    "sadd16 r7, r7, r7\n"
+    "sadd16 r8, r8, r8\n"
+    "pkhbt r12, r9, r10, lsl #16\n"
+    "pkhbt lr, r7, r8, lsl #16\n"
+    "pkhtb r10, r10, r9, asr #16\n"
+    "pkhtb r8, r8, r7, asr #16\n"
+    "str r12, [r2], #4\n"
+    "str lr, [r5], #4\n"
+    "str r10, [r4], #4\n"
+    "str r8, [r3], #4\n"
+    "subs r6, #1\n"
+    "bne 1b\n"
+    "pop {r4-r10, pc}\n"
+    ".size en_depthwise_fill_dsp, . - en_depthwise_fill_dsp\n"
+    ".text\n");
+
 static uint16_t twice(int32_t code)
 {
     return (uint16_t)(2 * code);
 }
 
-/* Four channels of two columns at a time: a word of each, transposed by halves. */
 static void fill_dsp(const en_depthwise *conv, const int8_t *row, uint16_t *to)
 {
     const int32_t channels = conv->in_channels;
     const int32_t width = conv->ring_columns;
+    const int32_t last = conv->in_columns - 1;
     int32_t channel = 0;
     for (; (channel + 4) <= channels; channel += 4) {
         const int8_t *from = &row[channel];
-        uint16_t *line0 = &to[channel * width];
-        uint16_t *line1 = &line0[width];
-        uint16_t *line2 = &line1[width];
-        uint16_t *line3 = &line2[width];
-        int32_t left = conv->in_columns;
-        for (; left >= 2; left -= 2) {
-            const uint32_t a = en_load_word(from);
-            const uint32_t b = en_load_word(&from[channels]);
-            const uint32_t even_a = en_double(en_even(a));
-            const uint32_t even_b = en_double(en_even(b));
-            const uint32_t odd_a = en_double(en_odd(a));
-            const uint32_t odd_b = en_double(en_odd(b));
-            const uint32_t pair0 = en_low_halves(even_a, even_b);
-            const uint32_t pair1 = en_low_halves(odd_a, odd_b);
-            const uint32_t pair2 = en_high_halves(even_a, even_b);
-            const uint32_t pair3 = en_high_halves(odd_a, odd_b);
-            (void)memcpy(line0, &pair0, sizeof pair0);
-            (void)memcpy(line1, &pair1, sizeof pair1);
-            (void)memcpy(line2, &pair2, sizeof pair2);
-            (void)memcpy(line3, &pair3, sizeof pair3);
-            line0 = &line0[2];
-            line1 = &line1[2];
-            line2 = &line2[2];
-            line3 = &line3[2];
-            from = &from[2 * channels];
+        uint16_t *line = &to[channel * width];
+        if (last > 0) {
+            en_depthwise_fill_dsp(from, channels, line, 2 * width, (last + 1) / 2);
         }
-        if (left > 0) {
-            line0[0] = twice(from[0]);
-            line1[0] = twice(from[1]);
-            line2[0] = twice(from[2]);
-            line3[0] = twice(from[3]);
+        if ((last & 1) == 0) {
+            from = &from[last * channels];
+            line = &line[last];
+            line[0] = twice(from[0]);
+            line[width] = twice(from[1]);
+            line[2 * width] = twice(from[2]);
+            line[3 * width] = twice(from[3]);
         }
     }
     for (; channel < channels; channel++) {
