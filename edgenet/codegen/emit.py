@@ -14,7 +14,7 @@ import numpy as np
 
 import edgenet
 from edgenet.codegen import pack, text
-from edgenet.codegen.calls import Call, Constant, Lowered
+from edgenet.codegen.call import Call, Constant, Lowered
 from edgenet.codegen.program import Golden, Program, constants
 from edgenet.int8.graph import Array, Port
 

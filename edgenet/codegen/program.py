@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgenet.codegen.calls import Constant, Lowered, lower
+from edgenet.codegen.call import Constant, Lowered
+from edgenet.codegen.calls import lower
 from edgenet.codegen.eliminate import Report
 from edgenet.codegen.graph import read
 from edgenet.codegen.plan import Plan, Step, plan

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import edgenet
-from edgenet.codegen.calls import Lowered
+from edgenet.codegen.call import Lowered
 from edgenet.codegen.plan import Step
 from edgenet.codegen.program import Program
 

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Callable, Mapping
 
 from edgenet.codegen import pack
-from edgenet.codegen.calls import Constant, Field
+from edgenet.codegen.call import Constant, Field
 from edgenet.int8.graph import Array
 
 WIDTH = 100

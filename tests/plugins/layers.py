@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenet.codegen.calls import Call, Constant, Lowered, lower
+from edgenet.codegen.call import Call, Constant, Lowered
+from edgenet.codegen.calls import lower
 from edgenet.int8 import graph as g
 from edgenet.int8 import kernels
 

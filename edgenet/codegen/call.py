@@ -1,0 +1,81 @@
+"""Calls of kernels in C, and layers as calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from edgenet.codegen.plan import Work
+from edgenet.int8.graph import Array, Layer, Output
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Constant:
+    """An array in flash; ``values`` are int8, int32 or of dtype ``pack.PAIR``."""
+
+    values: Array
+
+
+Field = int | Constant | Mapping[str, Any] | tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """A call of a kernel.
+
+    Attributes:
+        kernel: its function, ``en_add_s8``.
+        struct: type of its parameters.
+        fields: of the struct, in order; mappings are structs inside it.
+        inputs: values that it reads, in the order of its arguments.
+        scratch: whether it takes scratch.
+    """
+
+    kernel: str
+    struct: str
+    fields: Mapping[str, Field]
+    inputs: tuple[int, ...]
+    scratch: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lowered:
+    """A layer as calls, and as what the planner places.
+
+    Attributes:
+        layer: of the graph.
+        calls: one as a rule; none where no byte moves.
+        work: for the planner.
+        unpacked: bytes of scratch that let the DSP flavour unpack its weights once, beyond the
+            work's; 0 where that is not worth while.
+        macs: multiplications for one picture.
+    """
+
+    layer: Layer
+    calls: tuple[Call, ...]
+    work: Work
+    macs: int
+    unpacked: int = 0
+
+    def unpacking(self) -> Lowered:
+        """The same with that scratch."""
+        (call,) = self.calls
+        return replace(
+            self,
+            calls=(replace(call, fields={**call.fields, "unpack": 1}),),
+            work=replace(self.work, scratch=self.work.scratch + self.unpacked),
+            unpacked=0,
+        )
+
+
+def one(
+    layer: Layer, call: Call, scratch: int, walks: Mapping[int, tuple[int, int]], macs: int
+) -> Lowered:
+    """A layer that is one call."""
+    return Lowered(layer, (call,), Work(scratch, walks), macs)
+
+
+def range_of(out: Output) -> Field:
+    """An ``en_range``."""
+    return {"zero_point": out.zero_point, "low": out.low, "high": out.high}
