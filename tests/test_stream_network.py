@@ -27,7 +27,7 @@ from edgenet.stream.fake import Fake, read_number
 from edgenet.stream.grabber import Grabber
 from edgenet.stream.mjpeg import Mjpeg, Parts
 from edgenet.stream.mode import Mode
-from edgenet.stream.network import Address, Rtsp, without_secrets
+from edgenet.stream.network import PORTS, Rtsp, parse, without_secrets
 from edgenet.stream.source import open_source
 
 cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
@@ -67,16 +67,16 @@ def numbers(frames, count):
 @pytest.mark.parametrize(
     ("url", "shown", "port", "user", "password"),
     [
-        ("http://cam/x?pwd=secret", "http://cam", 80, "", ""),
-        ("https://cam:8443/", "https://cam:8443", 8443, "", ""),
+        ("http://cam/x?pwd=secret", "http://cam", 80, None, None),
+        ("https://cam:8443/", "https://cam:8443", 8443, None, None),
         ("rtsp://me:s%40cret@cam/1", "rtsp://cam", 554, "me", "s@cret"),
-        ("rtsps://me@cam/1", "rtsps://cam", 322, "me", ""),
-        ("HTTP://[fe80::1]:81/v", "http://[fe80::1]:81", 81, "", ""),
+        ("rtsps://me@cam/1", "rtsps://cam", 322, "me", None),
+        ("HTTP://[fe80::1]:81/v", "http://[fe80::1]:81", 81, None, None),
     ],
 )
 def test_address_is_shown_without_what_may_be_secret(url, shown, port, user, password):
-    address = Address.parse(url)
-    assert (address.shown, address.port) == (shown, port)
+    address = parse(url)
+    assert (address.shown, address.port or PORTS[address.scheme]) == (shown, port)
     assert (address.user, address.password) == (user, password)
     assert "@" not in address.bare
     assert without_secrets(url) == shown

@@ -210,7 +210,7 @@ def _sinks(
         host, port = given["metrics"]
         metrics = MetricsServer(setting.statistics, host=host, port=port)
         add(metrics)
-        setting.say(f"metrics: http://{host}:{metrics.port}/metrics")
+        setting.say(f"metrics: {metrics.url}")
     if given["view"]:
         add(_view(setting, given))
     add(Notifier())

@@ -25,8 +25,9 @@ from edgenet import image
 from edgenet.errors import DataError, SourceError
 from edgenet.runner import Frame
 from edgenet.stream.lease import Lease
-from edgenet.stream.network import SILENCE_S, Address
+from edgenet.stream.network import SILENCE_S, parse
 from edgenet.stream.stdin import MAX_FRAME_BYTES
+from edgenet.url import Url
 
 _CHUNK = 1 << 16
 _MAX_HEADER = 1 << 16
@@ -53,7 +54,7 @@ class Mjpeg:
     live = True
 
     def __init__(self, url: str) -> None:
-        self.address = Address.parse(url)
+        self.address = parse(url)
         self._response = _open(self.address)
         try:
             self._parts = Parts(_boundary(self._response, self.address.shown))
@@ -182,7 +183,7 @@ class Parts:
         return body if announced is not None else body.rstrip(b"-").rstrip(b"\r\n")
 
 
-def _open(address: Address) -> HTTPResponse:
+def _open(address: Url) -> HTTPResponse:
     try:
         return cast("HTTPResponse", _opener(address).open(address.bare, timeout=SILENCE_S))
     except HTTPError as error:
@@ -197,11 +198,11 @@ def _open(address: Address) -> HTTPResponse:
     raise SourceError(f"{address.shown} {problem}")
 
 
-def _opener(address: Address) -> OpenerDirector:
+def _opener(address: Url) -> OpenerDirector:
     if not address.user:
         return build_opener()
     passwords = HTTPPasswordMgrWithDefaultRealm()
-    passwords.add_password(None, address.bare, address.user, address.password)
+    passwords.add_password(None, address.bare, address.user, address.password or "")
     return build_opener(HTTPDigestAuthHandler(passwords), HTTPBasicAuthHandler(passwords))
 
 

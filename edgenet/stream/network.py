@@ -7,15 +7,13 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from time import monotonic
-from typing import Self
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from edgenet import opencv
 from edgenet.errors import SourceError, UsageError, unknown
 from edgenet.runner import Frame
 from edgenet.stream.lease import Lease
+from edgenet.url import Url
 
 PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
 OPEN_S = 10.0
@@ -25,56 +23,23 @@ _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 _environment = threading.Lock()
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a camera is.
+def parse(text: str) -> Url:
+    """The address of a camera.
 
-    Attributes:
-        shown: scheme, host and port: what messages and frames name.  User and password, but also
-            path and query, stay out of them, since many cameras want the password there.
-        host: a name or number.
-        port: the scheme's own where the address has none.
-        bare: the whole address without user and password.
-        user: empty where there is none.
-        password: empty where there is none.
+    Raises:
+        UsageError: the scheme is not one of ``PORTS``, or the rest is malformed.
     """
-
-    shown: str
-    host: str
-    port: int
-    bare: str
-    user: str
-    password: str
-
-    @classmethod
-    def parse(cls, url: str) -> Self:
-        """Take a URL apart.
-
-        Raises:
-            UsageError: the scheme is not one of ``PORTS``, or the rest is malformed.
-        """
-        scheme, _, _ = url.partition("://")
-        if scheme.lower() not in PORTS:
-            raise UsageError(unknown("kind of address", f"{scheme}://", [f"{s}://" for s in PORTS]))
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            host, port = None, None
-        if not host:
-            # the address itself stays out of the message: it may hold a password
-            raise UsageError(
-                f"the address after {scheme}:// is malformed; write {scheme}://HOST:PORT/PATH, and"
-                " % codes for special characters of a password"
-            )
-        return cls(
-            shown=f"{parts.scheme}://{_netloc(host, port)}",
-            host=host,
-            port=port or PORTS[parts.scheme],
-            bare=urlunsplit(parts._replace(netloc=_netloc(host, port))),
-            user=_decoded(parts, "username"),
-            password=_decoded(parts, "password"),
-        )
+    scheme, _, _ = text.partition("://")
+    if scheme.lower() not in PORTS:
+        raise UsageError(unknown("kind of address", f"{scheme}://", [f"{s}://" for s in PORTS]))
+    try:
+        return Url.parse(text)
+    except ValueError:
+        # neither the address nor the reason: they may hold a password
+        raise UsageError(
+            f"the address after {scheme}:// is malformed; write {scheme}://HOST:PORT/PATH, and"
+            " % codes for special characters of a password"
+        ) from None
 
 
 class Rtsp:
@@ -94,7 +59,7 @@ class Rtsp:
     live = True
 
     def __init__(self, url: str) -> None:
-        self.address = Address.parse(url)
+        self.address = parse(url)
         cv2 = opencv.load("an RTSP stream")
         _refuse_unreachable(self.address)
         settings = {
@@ -143,7 +108,7 @@ class Rtsp:
 
 def without_secrets(source: str) -> str:
     """What a source may be called in messages: an address only by scheme, host and port."""
-    return Address.parse(source).shown if "://" in source else source
+    return parse(source).shown if "://" in source else source
 
 
 @contextlib.contextmanager
@@ -164,19 +129,11 @@ def _over_tcp() -> Iterator[None]:
             os.environ.pop(_OPTIONS, None)
 
 
-def _netloc(host: str, port: int | None) -> str:
-    name = f"[{host}]" if ":" in host else host
-    return name if port is None else f"{name}:{port}"
-
-
-def _decoded(parts: SplitResult, which: str) -> str:
-    return unquote(getattr(parts, which) or "")
-
-
-def _refuse_unreachable(address: Address) -> None:
+def _refuse_unreachable(address: Url) -> None:
     """FFmpeg tells only that it failed; a connection of one's own tells why."""
+    port = address.port or PORTS[address.scheme]
     try:
-        socket.create_connection((address.host, address.port), timeout=SILENCE_S).close()
+        socket.create_connection((address.host, port), timeout=SILENCE_S).close()
     except OSError as error:
         raise SourceError(
             f"{address.shown} cannot be reached ({error.strerror or error}); check that the camera"

@@ -17,7 +17,8 @@ from edgenet.stream.fake import Fake
 from edgenet.stream.grabber import GIVE_UP_S, Grabber
 from edgenet.stream.mjpeg import Mjpeg
 from edgenet.stream.mode import Mode
-from edgenet.stream.network import Address, Rtsp
+from edgenet.stream.network import Rtsp
+from edgenet.stream.network import parse as parse_address
 from edgenet.stream.picam import Picam
 from edgenet.stream.pictures import OnError, Pictures, in_folder, is_pattern, matching, refuse
 from edgenet.stream.stdin import RawStdin, Stdin
@@ -113,8 +114,7 @@ def _open_ahead(live: Callable[[], Source], preprocess: Preprocess) -> Source:
 def _live(source: str, on_event: OnEvent) -> Callable[[], Source] | None:
     """What opens a live source; None for any other."""
     if "://" in source:
-        address = Address.parse(source)
-        kind = Rtsp if address.shown.startswith("rtsp") else Mjpeg
+        kind = Rtsp if parse_address(source).scheme.startswith("rtsp") else Mjpeg
         return partial(kind, source)
     if found := _FAKE.fullmatch(source):
         return partial(Fake, Mode.parse(found[1] or "", source))

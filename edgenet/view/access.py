@@ -8,12 +8,11 @@ rebinding).  Any other view demands a token, which such a page does not have.
 from __future__ import annotations
 
 import hmac
-import ipaddress
-import re
 from collections.abc import Awaitable, Callable
 
 from aiohttp import hdrs, web
 
+from edgenet.listening import names_this_machine
 from edgenet.view import files
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -44,7 +43,7 @@ class Access:
         if _from_another_site(request):
             return _text(403, "this address answers to no other web site's pages")
         if self._token is None:
-            if not _is_local(request.host):
+            if not names_this_machine(request.host):
                 return _text(403, "this view answers to localhost, 127.0.0.1 and [::1] only")
         elif request.path not in OPEN and not self._shows_token(request):
             return _ask_for_token(request)
@@ -81,17 +80,6 @@ class Access:
         response.set_cookie(
             self._cookie, self._token or "", max_age=KEPT_S, httponly=True, samesite="Strict"
         )
-
-
-def _is_local(host: str) -> bool:
-    """Whether a Host header, with or without a port, names this machine itself."""
-    name = re.sub(r":\d*$", "", host).removeprefix("[").removesuffix("]")
-    if name.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def _from_another_site(request: web.Request) -> bool:

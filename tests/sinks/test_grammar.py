@@ -18,7 +18,7 @@ from edgenet.stream.sinks.url import parse
         ("mqqt://host/a", r"no sink 'mqqt'; did you mean 'mqtt'\? \(csv, gpio, http, .*\)"),
         ("", r"no sink ''; choose one of"),
         ("mqtt://host", r"mqtt://host names no topic; write mqtt://host/TOPIC"),
-        ("mqtt:///topic", "mqtt: the address names no host"),
+        ("mqtt:///topic", "mqtt: the address is malformed or names no host"),
         ("mqtt://host:none/a", "mqtt: the address is malformed"),
         ("mqtt://host/a+b", r"mqtt://host/a\+b: a topic holds no \+"),
         ("mqtt://host/a#b", r"no option 'b'; choose one of \(discovery, every\)"),
@@ -26,7 +26,7 @@ from edgenet.stream.sinks.url import parse
         ("mqtt://host/a#every=-1", "every=-1 is no number of seconds from 0 up"),
         ("mqtt://host/a#every=inf", "every=inf is no number of seconds"),
         ("http://host/a#every=soon", "every=soon is no number of seconds"),
-        ("https://", "https: the address names no host"),
+        ("https://", "https: the address is malformed or names no host"),
         ("gpio:17", "'gpio:17' is no pin and label; write gpio:PIN=LABEL"),
         ("gpio:x=cat", "is no pin and label"),
         ("gpio:17=cow", r"no label 'cow'; .*\(a:2, ant, bee, cat\)"),
@@ -47,13 +47,33 @@ def test_a_password_on_the_command_line_is_refused_and_not_repeated(setting, tex
 
 def test_an_address_is_shown_without_its_user_and_options():
     found = parse("mqtt://me@host:99/a/b#every=2", secret="X", options=("every",))
-    assert (found.host, found.port, found.user, found.path) == ("host", 99, "me", "/a/b")
-    assert (found.whole, found.seconds("every", 1.0)) == ("mqtt://host:99/a/b", 2.0)
+    url = found.url
+    assert (url.host, url.port, url.user, url.path) == ("host", 99, "me", "/a/b")
+    assert (url.bare, url.shown) == ("mqtt://host:99/a/b", "mqtt://host:99")
+    assert found.seconds("every", 1.0) == 2.0
+
+
+def test_special_characters_of_a_user_are_percent_codes():
+    found = parse("mqtt://a%40b@[::1]/t", secret="X", options=())
+    assert (found.url.user, found.url.bare) == ("a@b", "mqtt://[::1]/t")
+
+
+def test_a_malformed_address_may_hold_a_password_and_is_not_repeated(setting):
+    with pytest.raises(UsageError, match="malformed") as refusal:
+        open_sink("mqtt://me:hunter/2@host/a", setting)
+    assert "hunter" not in str(refusal.value)
+
+
+def test_a_user_of_a_webhook_is_refused(setting):
+    with pytest.raises(
+        UsageError, match=r"^http://host: a user in the address is not sent; .*TOKEN"
+    ):
+        open_sink("http://me@host/hook", setting)
 
 
 def test_a_webhooks_own_query_is_kept():
     found = parse("https://host/hook?a=1&b=2#every=0", secret="X", options=("every",))
-    assert found.whole == "https://host/hook?a=1&b=2"
+    assert found.url.bare == "https://host/hook?a=1&b=2"
 
 
 def test_two_sinks_on_standard_output_are_refused(setting):

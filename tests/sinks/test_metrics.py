@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import socket
+import urllib.error
 import urllib.request
 
 import pytest
 
-from edgenet.errors import SinkError
+from edgenet.errors import SinkError, UsageError
 from edgenet.stream.sinks.metrics import MetricsServer, registry
 from edgenet.stream.statistics import Statistics
 
@@ -62,7 +63,7 @@ def test_before_the_first_result_there_are_counters_alone():
 
 def test_they_are_served_until_the_end(statistics):
     server = MetricsServer(statistics, host="127.0.0.1", port=0)
-    url = f"http://127.0.0.1:{server.port}/metrics"
+    url = server.url
     with urllib.request.urlopen(url) as answer:
         assert b"edgenet_frames_total 3.0" in answer.read()
     server.close()
@@ -75,5 +76,34 @@ def test_a_port_in_use_is_one_sentence(statistics):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(SinkError, match=rf"127\.0\.0\.1:{port}: Address already in use"):
+        with pytest.raises(SinkError, match=rf"port {port} of '127\.0\.0\.1' is taken"):
             MetricsServer(statistics, host="127.0.0.1", port=port)
+
+
+def test_an_address_of_another_machine_is_refused(statistics):
+    with pytest.raises(
+        UsageError, match=r"'192\.0\.2\.1' is not an address of this machine; let the me"
+    ):
+        MetricsServer(statistics, host="192.0.2.1", port=0)
+
+
+def test_a_page_elsewhere_cannot_read_them_by_its_own_name(statistics):
+    server = MetricsServer(statistics, host="localhost", port=0)
+    assert server.url.startswith("http://localhost:")
+    foreign = urllib.request.Request(server.url, headers={"Host": "rebound.example"})
+    with pytest.raises(urllib.error.HTTPError, match="403") as refusal:
+        urllib.request.urlopen(foreign)
+    assert b"edgenet_" not in refusal.value.read()
+    refusal.value.close()
+    server.close()
+
+
+def test_an_ipv6_address_stands_in_brackets(statistics):
+    try:
+        server = MetricsServer(statistics, host="::1", port=0)
+    except (SinkError, UsageError) as error:
+        pytest.skip(str(error))
+    assert server.url.startswith("http://[::1]:")
+    with urllib.request.urlopen(server.url) as answer:
+        assert b"edgenet_frames_total" in answer.read()
+    server.close()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, cast
 
 from edgenet import __version__
-from edgenet.errors import MissingPackage, SinkError
+from edgenet.errors import MissingPackage
+from edgenet.listening import names_this_machine, refusal
 from edgenet.runner import Frame
 from edgenet.stream.result import Result
 from edgenet.stream.statistics import Snapshot, Statistics
+from edgenet.url import at
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
     from prometheus_client.registry import CollectorRegistry
+
+_App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def registry(statistics: Statistics) -> CollectorRegistry:
@@ -34,6 +38,8 @@ def registry(statistics: Statistics) -> CollectorRegistry:
 class MetricsServer:
     """Serves /metrics; a sink, so that it ends with the others.
 
+    On loopback it answers to names of this machine alone; elsewhere to whoever can connect.
+
     Args:
         statistics: of the loop.
         host: address to listen on.
@@ -41,7 +47,8 @@ class MetricsServer:
 
     Raises:
         MissingPackage: prometheus-client is not installed.
-        SinkError: the address cannot be listened on.
+        SinkError: the port is taken or not allowed.
+        UsageError: ``host`` is no address of this machine.
     """
 
     def __init__(self, statistics: Statistics, *, host: str, port: int) -> None:
@@ -51,10 +58,11 @@ class MetricsServer:
         try:
             self._server, self._thread = start_http_server(port, host, found)
         except OSError as error:
-            raise SinkError(
-                f"metrics cannot be served on {host}:{port}: {error.strerror}; name another port"
-            ) from error
-        self.port = int(self._server.server_port)
+            raise refusal(error, "the metrics", host, port) from error
+        listening = str(self._server.server_address[0])
+        if names_this_machine(at(listening, None)):
+            self._server.set_app(_local(cast("_App", self._server.get_app())))
+        self.url = f"http://{at(host, int(self._server.server_port))}/metrics"
 
     def publish(self, result: Result, frame: Frame) -> None:
         """Nothing: the statistics are told by the loop."""
@@ -64,6 +72,16 @@ class MetricsServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def _local(app: _App) -> _App:
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if names_this_machine(environ.get("HTTP_HOST", "")):
+            return app(environ, start_response)
+        start_response("403 Forbidden", [("Content-Type", "text/plain; charset=utf-8")])
+        return [b"these metrics answer to localhost, 127.0.0.1 and [::1] only\n"]
+
+    return answer
 
 
 class _Collector:

@@ -49,7 +49,7 @@ class Mqtt:
         address = parse(text, secret=PASSWORD, options=("every", "discovery"))
         self.topic = _topic(address)
         self._setting = setting
-        self._name = address.whole
+        self._name = address.url.bare
         self._pace = Pace(address.seconds("every", _EVERY_S))
         self._discovery = address.options.get("discovery", homeassistant.PREFIX)
         self._state: bytes | None = None
@@ -60,8 +60,8 @@ class Mqtt:
         self._client.on_connect = self._on_connect
         self._client.on_connect_fail = self._on_connect_fail
         self._client.on_disconnect = self._on_disconnect
-        port = address.port or _PORTS[address.scheme]
-        self._client.connect_async(address.host, port, keepalive=_KEEPALIVE_S)
+        port = address.url.port or _PORTS[address.url.scheme]
+        self._client.connect_async(address.url.host, port, keepalive=_KEEPALIVE_S)
         self._client.loop_start()
 
     @property
@@ -132,14 +132,16 @@ class Mqtt:
 
 
 def _topic(address: Address) -> str:
-    topic = address.path.strip("/")
+    topic = address.url.path.strip("/")
     if not topic:
         raise UsageError(
-            f"{address.whole} names no topic; write {address.scheme}://{address.host}/TOPIC,"
-            " such as edgenet/door"
+            f"{address.url.shown} names no topic; write {address.url.shown}/TOPIC, such as"
+            " edgenet/door"
         )
     if "+" in topic or topic.startswith("$"):
-        raise UsageError(f"{address.whole}: a topic holds no + and starts with no $; name another")
+        raise UsageError(
+            f"{address.url.bare}: a topic holds no + and starts with no $; name another"
+        )
     return topic
 
 
@@ -152,10 +154,12 @@ def _client(address: Address) -> Client:
     client = Client(CallbackAPIVersion.VERSION2)
     client.reconnect_delay_set(*_RETRY_S)
     password = secret(PASSWORD)
-    if address.user is not None:
-        client.username_pw_set(address.user, password)
+    if address.url.user is not None:
+        client.username_pw_set(address.url.user, password)
     elif password is not None:
-        raise UsageError(f"{PASSWORD} is set, but {address.whole} names no user; write USER@HOST")
-    if address.scheme == "mqtts":
+        raise UsageError(
+            f"{PASSWORD} is set, but {address.url.bare} names no user; write USER@HOST"
+        )
+    if address.url.scheme == "mqtts":
         client.tls_set()
     return client

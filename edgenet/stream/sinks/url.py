@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import parse_qsl
 
 from edgenet.errors import UsageError, unknown
+from edgenet.url import Url
 
 _PASSWORD_IN_URL = (
     "{kind}: a password in the address could be read by every user of this machine; leave it out"
@@ -16,24 +17,14 @@ _PASSWORD_IN_URL = (
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A parsed URL.
+    """Where a network sink sends to.
 
     Attributes:
-        scheme: in lower case.
-        host: a name or an IP address.
-        port: None for the scheme's.
-        user: None where there is none.
-        path: from the first slash, as it was given.
-        whole: the URL without options and user; safe to show.
+        url: without a password.
         options: what came after #.
     """
 
-    scheme: str
-    host: str
-    port: int | None
-    user: str | None
-    path: str
-    whole: str
+    url: Url
     options: dict[str, str]
 
     def seconds(self, name: str, default: float) -> float:
@@ -50,7 +41,7 @@ class Address:
         except ValueError:
             found = -1.0
         if not 0 <= found < math.inf:
-            raise UsageError(f"{self.whole}: {name}={text} is no number of seconds from 0 up")
+            raise UsageError(f"{self.url.shown}: {name}={text} is no number of seconds from 0 up")
         return found
 
 
@@ -67,18 +58,16 @@ def parse(text: str, *, secret: str, options: tuple[str, ...]) -> Address:
     """
     kind = text.partition(":")[0]
     try:
-        split = urlsplit(text)
-        host, port = split.hostname, split.port
-    except ValueError as error:
-        raise UsageError(f"{kind}: the address is malformed ({error})") from error
-    if split.password is not None:
+        url = Url.parse(text)
+    except ValueError:
+        # neither the address nor the reason: they may hold a password
+        raise UsageError(
+            f"{kind}: the address is malformed or names no host; write {kind}://HOST:PORT/..."
+        ) from None
+    if url.password is not None:
         raise UsageError(_PASSWORD_IN_URL.format(kind=kind, variable=secret))
-    if not host:
-        raise UsageError(f"{kind}: the address names no host; write {kind}://HOST/...")
-    place = split.netloc.rpartition("@")[2]
-    whole = urlunsplit((split.scheme, place, split.path, split.query, ""))
-    given = dict(parse_qsl(split.fragment, keep_blank_values=True))
+    given = dict(parse_qsl(url.fragment, keep_blank_values=True))
     for name in given:
         if name not in options:
-            raise UsageError(f"{whole}: {unknown('option', name, options)}")
-    return Address(split.scheme, host, port, split.username, split.path, whole, given)
+            raise UsageError(f"{url.shown}: {unknown('option', name, options)}")
+    return Address(url, given)

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from edgenet.errors import MissingPackage
+from edgenet.errors import MissingPackage, UsageError
 from edgenet.runner import Frame
 from edgenet.stream.result import Result
 from edgenet.stream.sinks.document import document, encode
@@ -48,7 +48,12 @@ class Webhook:
 
     def __init__(self, text: str, setting: Setting) -> None:
         address = parse(text, secret=TOKEN, options=("every",))
-        self._url = address.whole
+        if address.url.user is not None:
+            raise UsageError(
+                f"{address.url.shown}: a user in the address is not sent; leave it out, and set"
+                f" {TOKEN} where the server wants a token"
+            )
+        self._url, self._name = address.url.bare, address.url.shown
         self._say = setting.say
         self._pace = Pace(address.seconds("every", _EVERY_S))
         self._session = _session(secret(TOKEN))
@@ -131,12 +136,12 @@ class Webhook:
         if not self._failing:
             self._failing = True
             then = "trying again until it does" if again else "leaving such results out"
-            self._say(f"{self._url} takes no results ({reason}); {then}")
+            self._say(f"{self._name} takes no results ({reason}); {then}")
 
     def _tell_back(self) -> None:
         if self._failing:
             self._failing = False
-            self._say(f"{self._url} takes results again")
+            self._say(f"{self._name} takes results again")
 
 
 def _session(token: str | None) -> Session:
