@@ -47,25 +47,25 @@ class Lowered:
         layer: of the graph.
         calls: one as a rule; none where no byte moves.
         work: for the planner.
-        unpacked: bytes of scratch that let the DSP flavour unpack its weights once, beyond the
-            work's; 0 where that is not worth while.
-        macs: multiplications for one picture.
+        more: bytes of scratch beyond the work's that make the DSP flavour faster: for all weights,
+            unpacked, or for all rows of a map; 0 where that is not worth while.
     """
 
     layer: Layer
     calls: tuple[Call, ...]
     work: Work
     macs: int
-    unpacked: int = 0
+    more: int = 0
 
-    def unpacking(self) -> Lowered:
+    def with_more(self) -> Lowered:
         """The same with that scratch."""
         (call,) = self.calls
+        flag = "unpack" if "unpack" in call.fields else "whole"
         return replace(
             self,
-            calls=(replace(call, fields={**call.fields, "unpack": 1}),),
-            work=replace(self.work, scratch=self.work.scratch + self.unpacked),
-            unpacked=0,
+            calls=(replace(call, fields={**call.fields, flag: 1}),),
+            work=replace(self.work, scratch=self.work.scratch + self.more),
+            more=0,
         )
 
 

@@ -93,7 +93,7 @@ def _with_unpacked(lowered: Lowered, layer: Weighted, pixels: int) -> Lowered:
         return lowered
     channels = layer.outputs + layer.outputs % 2
     terms = pack.up_to_four(layer.weight.size // layer.outputs)
-    return replace(lowered, unpacked=2 * terms * channels)
+    return replace(lowered, more=2 * terms * channels)
 
 
 def depthwise(layer: g.Depthwise, graph: Graph) -> Lowered:
@@ -123,6 +123,7 @@ def depthwise(layer: g.Depthwise, graph: Graph) -> Lowered:
         "depth_multiplier": layer.depth_multiplier,
         **{name: window[name] for name in list(window)[2:]},
         "ring_columns": ring,
+        "whole": 0,
         "fast": int(fast),
     }
     line = columns * layer.outputs
@@ -142,7 +143,10 @@ def depthwise(layer: g.Depthwise, graph: Graph) -> Lowered:
     call = Call("en_depthwise_s8", "en_depthwise", fields, layer.inputs, scratch=True)
     macs = window["out_rows"] * line * kernel[0] * kernel[1]
     scratch = 2 * kernel[0] * shape[3] * ring
-    return one(layer, call, scratch, {layer.inputs[0]: (ahead, NEVER)}, macs)
+    lowered = one(layer, call, scratch, {layer.inputs[0]: (ahead, NEVER)}, macs)
+    rows = (window["out_rows"] - 1) * layer.stride[0] + kernel[0]
+    more = 2 * (rows - kernel[0]) * shape[3] * ring
+    return replace(lowered, more=more if fast else 0)
 
 
 def _window(

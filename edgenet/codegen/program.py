@@ -138,20 +138,20 @@ def program(data: bytes, name: str) -> Program:
 
 
 def _planned(layers: list[Lowered], graph: Graph) -> tuple[list[Lowered], Plan]:
-    """The plan, and layers with room for unpacked weights where that makes the arena no larger."""
+    """The plan, and layers with more scratch where that makes the arena no larger."""
     least = plan(graph, [layer.work for layer in layers])
     chosen = [
         number
         for number, (layer, step) in enumerate(zip(layers, least.steps, strict=True))
-        if layer.unpacked and layer.unpacked <= least.size - _used(step)
+        if layer.more and layer.more <= least.size - _used(step)
     ]
     while chosen:
-        tried = [layer.unpacking() if i in chosen else layer for i, layer in enumerate(layers)]
+        tried = [layer.with_more() if i in chosen else layer for i, layer in enumerate(layers)]
         found = plan(graph, [layer.work for layer in tried])
         if found.size <= least.size:
             return tried, found
         # what asks for most stands in the way most
-        tightest = max(chosen, key=lambda i: _used(least.steps[i]) + layers[i].unpacked)
+        tightest = max(chosen, key=lambda i: _used(least.steps[i]) + layers[i].more)
         chosen.remove(tightest)
     return layers, least
 

@@ -49,7 +49,10 @@ class Layers:
         graph = g.Graph("one", values, (layer,), (), ())
         inputs = [self.codes(s) for s in shapes]
         expected = kernels.run(layer, [codes[np.newaxis] for codes in inputs], shape)[0]
-        return Case(lower(layer, graph), inputs, expected)
+        lowered = lower(layer, graph)
+        if lowered.more and self.rng.random() < 0.5:
+            lowered = lowered.with_more()
+        return Case(lowered, inputs, expected)
 
     def codes(self, shape: tuple[int, ...]) -> np.ndarray:
         """Noise, or noise of extremes."""

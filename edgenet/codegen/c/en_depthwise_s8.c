@@ -20,6 +20,25 @@ static void blank(const en_depthwise *conv, int8_t *to, int32_t codes)
     (void)memset(to, conv->in_zero_point, (size_t)codes);
 }
 
+#if EN_DSP
+/* All rows at once, so that a channel's weights are loaded once. */
+static void whole(const en_depthwise *conv, const int8_t *in, int8_t *out, int8_t *scratch)
+{
+    const int32_t row_codes = conv->in_channels * conv->ring_columns;
+    const int32_t covered = ((conv->out_rows - 1) * conv->row_stride) + conv->kernel_rows;
+    const int8_t *rows[3];
+    blank(conv, scratch, covered * row_codes);
+    for (int32_t y = 0; y < en_min(conv->in_rows, covered - conv->pad_top); y++) {
+        en_depthwise_fill_s8(conv, &in[y * conv->in_columns * conv->in_channels],
+                             &scratch[(y + conv->pad_top) * row_codes * 2]);
+    }
+    for (int32_t y = 0; y < 3; y++) {
+        rows[y] = &scratch[y * row_codes * 2];
+    }
+    en_depthwise_rows_s8(conv, rows, conv->out_rows, out);
+}
+#endif
+
 void en_depthwise_s8(const en_depthwise *conv, const int8_t *in, int8_t *out, int8_t *scratch)
 {
     const int32_t row_codes = conv->in_channels * conv->ring_columns;
@@ -28,6 +47,12 @@ void en_depthwise_s8(const en_depthwise *conv, const int8_t *in, int8_t *out, in
     const int8_t *rows[MOST_ROWS];
     int32_t filled = 0; /* rows that went into the ring so far; padding above the map counts */
     int32_t slot = 0;   /* where the next of them goes */
+#if EN_DSP
+    if ((conv->fast != 0) && (conv->whole != 0)) {
+        whole(conv, in, out, scratch);
+        return;
+    }
+#endif
     blank(conv, scratch, conv->kernel_rows * row_codes);
     for (int32_t row = 0; row < conv->out_rows; row++) {
         const int32_t first = row * conv->row_stride;
@@ -50,7 +75,7 @@ void en_depthwise_s8(const en_depthwise *conv, const int8_t *in, int8_t *out, in
             rows[y] = &scratch[((at < conv->kernel_rows) ? at : (at - conv->kernel_rows)) *
                                row_bytes];
         }
-        en_depthwise_row_s8(conv, rows, out);
+        en_depthwise_rows_s8(conv, rows, 1, out);
         out = &out[line];
     }
 }

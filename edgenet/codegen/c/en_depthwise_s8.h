@@ -30,17 +30,21 @@ typedef struct {
     int32_t pad_top;
     int32_t pad_left;
     int32_t ring_columns; /* even; what every output column covers, and all input columns */
+    int32_t whole;        /* there is scratch for all rows that are covered, not just for a ring */
     int32_t fast;         /* kernel 3x3, column stride 1 or 2, and as in en_dot.h */
 } en_depthwise;
 
-/* scratch: 2 * kernel rows * input channels * columns of the ring bytes. */
+/* scratch: 2 * rows * input channels * columns of the ring bytes, where rows are those of the
+ * kernel, or, if whole, all that output rows cover. */
 void en_depthwise_s8(const en_depthwise *conv, const int8_t *in, int8_t *out, int8_t *scratch);
 
 /* One row of the input into the ring, between its padding. */
 void en_depthwise_fill_s8(const en_depthwise *conv, const int8_t *row, int8_t *to);
 
-/* One row of the output, all channels, from the rows of the ring that the kernel covers. */
-void en_depthwise_row_s8(const en_depthwise *conv, const int8_t *const *rows, int8_t *out);
+/* Rows of the output, all channels, from the rows of the ring that the kernel covers for the first
+ * of them; more than one only for the DSP flavour with the whole map laid out. */
+void en_depthwise_rows_s8(const en_depthwise *conv, const int8_t *const *rows, int32_t count,
+                          int8_t *out);
 
 EN_END
 

@@ -32,6 +32,12 @@ typedef struct {
     int32_t relu;          /* 68: the least code is the zero point, -128, the largest 127 */
     en_range range;        /* 72 */
     int32_t depth_multiplier; /* 84 */
+    int32_t left;          /* 88: rows of the channel */
+    int8_t *row_end;       /* 92: as end, of the row */
+    int32_t count;         /* 96: rows of the output */
+    int32_t row_delta;     /* 100: bytes in the ring from the end of a row to the next one */
+    int32_t gap;           /* 104: bytes in the output from where pairs end to the next row */
+    int32_t out_row;       /* 108: bytes of a row of the output */
 } en_depthwise_line;
 
 void en_depthwise_one_dsp(en_depthwise_line *line);
@@ -70,8 +76,28 @@ __asm__(
     "en_depthwise_weights r7, r8\n"
     "en_depthwise_weights r9, r10\n"
     "strd r1, r2, [r11, #48]\n"
+    "ldr r0, [r11, #96]\n"
+    "ldr r1, [r11, #20]\n"
+    "strd r0, r1, [r11, #88]\n"
     "ldrd r0, r2, [r11]\n"
     "ldrd r3, r4, [r11, #8]\n"
+    ".endm\n"
+
+    /* the next row of the channel; Z if there is none; scratches r12, lr */
+    ".macro en_depthwise_next_row line\n"
+    "ldrd r12, lr, [\\line, #88]\n"
+    "subs r12, #1\n"
+    "beq 8f\n"
+    "str r12, [\\line, #88]\n"
+    "ldr r12, [\\line, #108]\n"
+    "add lr, r12\n"
+    "str lr, [\\line, #92]\n"
+    "ldrd r12, lr, [\\line, #100]\n"
+    "add r0, r12\n"
+    "add r2, r12\n"
+    "add r3, r12\n"
+    "add r4, lr\n"
+    "8:\n"
     ".endm\n"
 
     /* the next channel: rows, output, its end; leaves r11, and Z if there is none */
@@ -136,28 +162,35 @@ __asm__(
     "smlatb r11, \\second, lr, r11\n"
     ".endm\n"
 
-    /* the line is at [sp]; registers: r0, r2, r3 rows, r4 output, r5 to r10 weights */
+    /* registers: r0, r2, r3 rows, r4 output, r5 to r10 weights */
     ".global en_depthwise_one_dsp\n"
     ".type en_depthwise_one_dsp,%function\n"
     ".thumb_func\n"
     "en_depthwise_one_dsp:\n"
     "push {r4-r11, lr}\n"
-    "sub sp, #12\n"
-    "str r0, [sp]\n"
-    "mov r11, r0\n"
+    "sub sp, #116\n" /* the line, where every load reaches it: 112 bytes */
+    "mov r12, sp\n"
+    "ldm r0!, {r1-r7}\n"
+    "stm r12!, {r1-r7}\n"
+    "ldm r0!, {r1-r7}\n"
+    "stm r12!, {r1-r7}\n"
+    "ldm r0!, {r1-r7}\n"
+    "stm r12!, {r1-r7}\n"
+    "ldm r0!, {r1-r7}\n"
+    "stm r12!, {r1-r7}\n"
     "1:\n"
+    "mov r11, sp\n"
     "en_depthwise_channel\n"
-    "ldr r12, [r11, #20]\n"
-    "ldr lr, [r11, #24]\n"
-    "strd lr, r12, [sp, #4]\n" /* bias, end */
+    "6:\n"
+    "ldr r12, [sp, #92]\n"
     "cmp r4, r12\n"
     "beq 4f\n"
-    "ldr r12, [r11, #68]\n"
+    "ldr r12, [sp, #68]\n"
     "cmp r12, #0\n"
     "beq 3f\n"
 
     "2:\n"
-    "ldr r1, [sp, #4]\n"
+    "ldr r1, [sp, #24]\n"
     "ldrd r12, lr, [r0], #4\n"
     "smlad r11, r5, r12, r1\n"
     "smlabt r1, r5, r12, r1\n"
@@ -165,13 +198,12 @@ __asm__(
     "smlad r1, r6, lr, r1\n"
     "en_depthwise_both r2, r7, r8\n"
     "en_depthwise_both r3, r9, r10\n"
-    "ldr lr, [sp]\n"
-    "ldrd r12, lr, [lr, #28]\n"
+    "ldrd r12, lr, [sp, #28]\n"
     "en_depthwise_relu r11\n"
     "en_depthwise_relu r1\n"
-    "ldr r12, [sp]\n"
+    "ldr r12, [sp, #16]\n"
+    "ldr lr, [sp, #92]\n"
     "strb r11, [r4]\n"
-    "ldrd r12, lr, [r12, #16]\n"
     "strb r1, [r4, r12]\n"
     "add r4, r4, r12, lsl #1\n"
     "cmp r4, lr\n"
@@ -179,19 +211,17 @@ __asm__(
     "b 4f\n"
 
     "3:\n"
-    "ldr r1, [sp, #4]\n"
+    "ldr r1, [sp, #24]\n"
     "mov r11, r1\n"
     "en_depthwise_both r0, r5, r6\n"
     "en_depthwise_both r2, r7, r8\n"
     "en_depthwise_both r3, r9, r10\n"
-    "push {r0}\n"
-    "ldr r0, [sp, #4]\n"
-    "ldrd r12, lr, [r0, #28]\n"
-    "en_depthwise_any r11, r0\n"
-    "ldrd r12, lr, [r0, #28]\n"
-    "en_depthwise_any r1, r0\n"
-    "ldrd r12, lr, [r0, #16]\n"
-    "pop {r0}\n"
+    "ldrd r12, lr, [sp, #28]\n"
+    "en_depthwise_any r11, sp\n"
+    "ldrd r12, lr, [sp, #28]\n"
+    "en_depthwise_any r1, sp\n"
+    "ldr r12, [sp, #16]\n"
+    "ldr lr, [sp, #92]\n"
     "strb r11, [r4]\n"
     "strb r1, [r4, r12]\n"
     "add r4, r4, r12, lsl #1\n"
@@ -199,22 +229,23 @@ __asm__(
     "bne 3b\n"
 
     "4:\n"
-    "ldr r1, [sp]\n"
-    "ldr r12, [r1, #40]\n"
+    "ldr r12, [sp, #40]\n"
     "cmp r12, #0\n"
     "beq 5f\n"
-    "ldr r11, [r1, #24]\n"
+    "ldr r11, [sp, #24]\n"
     "en_depthwise_single r0, r5, r6\n"
     "en_depthwise_single r2, r7, r8\n"
     "en_depthwise_single r3, r9, r10\n"
-    "ldrd r12, lr, [r1, #28]\n"
-    "en_depthwise_any r11, r1\n"
+    "ldrd r12, lr, [sp, #28]\n"
+    "en_depthwise_any r11, sp\n"
     "strb r11, [r4]\n"
     "5:\n"
-    "ldr r11, [sp]\n"
+    "en_depthwise_next_row sp\n"
+    "bne 6b\n"
+    "mov r11, sp\n"
     "en_depthwise_next\n"
     "bne 1b\n"
-    "add sp, #12\n"
+    "add sp, #116\n"
     "pop {r4-r11, pc}\n"
     ".size en_depthwise_one_dsp, . - en_depthwise_one_dsp\n"
 
@@ -225,10 +256,10 @@ __asm__(
     "push {r4-r11, lr}\n"
     "sub sp, #4\n"
     "mov r11, r0\n"
-    "str r0, [sp]\n"
     "1:\n"
     "en_depthwise_channel\n"
     "mov r1, r11\n"
+    "6:\n"
     "ldr r12, [r1, #68]\n"
     "cmp r12, #0\n"
     "beq 3f\n"
@@ -239,7 +270,8 @@ __asm__(
     "en_depthwise_single r3, r9, r10\n"
     "ldrd r12, lr, [r1, #28]\n"
     "en_depthwise_relu r11\n"
-    "ldrd r12, lr, [r1, #16]\n"
+    "ldr r12, [r1, #16]\n"
+    "ldr lr, [r1, #92]\n"
     "strb r11, [r4]\n"
     "add r4, r12\n"
     "cmp r4, lr\n"
@@ -252,12 +284,15 @@ __asm__(
     "en_depthwise_single r3, r9, r10\n"
     "ldrd r12, lr, [r1, #28]\n"
     "en_depthwise_any r11, r1\n"
-    "ldrd r12, lr, [r1, #16]\n"
+    "ldr r12, [r1, #16]\n"
+    "ldr lr, [r1, #92]\n"
     "strb r11, [r4]\n"
     "add r4, r12\n"
     "cmp r4, lr\n"
     "bne 3b\n"
     "4:\n"
+    "en_depthwise_next_row r1\n"
+    "bne 6b\n"
     "mov r11, r1\n"
     "en_depthwise_next\n"
     "bne 1b\n"
@@ -267,6 +302,7 @@ __asm__(
     ".purgem en_depthwise_weights\n"
     ".purgem en_depthwise_channel\n"
     ".purgem en_depthwise_next\n"
+    ".purgem en_depthwise_next_row\n"
     ".purgem en_depthwise_relu\n"
     ".purgem en_depthwise_any\n"
     ".purgem en_depthwise_both\n"
@@ -277,11 +313,12 @@ __asm__(
 typedef char en_depthwise_line_holds[((offsetof(en_depthwise_line, bias) == 24) &&
                                       (offsetof(en_depthwise_line, weight) == 48) &&
                                       (offsetof(en_depthwise_line, range) == 72) &&
-                                      (offsetof(en_depthwise_line, depth_multiplier) == 84))
+                                      (offsetof(en_depthwise_line, depth_multiplier) == 84) &&
+                                      (sizeof(en_depthwise_line) == 112))
                                          ? 1
                                          : -1];
 
-static void row_dsp(const en_depthwise *conv, const int8_t *const *rows, int8_t *out)
+static void rows_dsp(const en_depthwise *conv, const int8_t *const *rows, int32_t count, int8_t *out)
 {
     const int32_t step = conv->in_channels * conv->depth_multiplier;
     const int32_t odd = (conv->column_stride == 1) ? (conv->out_columns & 1) : 0;
@@ -306,6 +343,14 @@ static void row_dsp(const en_depthwise *conv, const int8_t *const *rows, int8_t 
                     : 0;
     line.range = conv->range;
     line.depth_multiplier = conv->depth_multiplier;
+    line.left = count;
+    line.row_end = line.end;
+    line.count = count;
+    line.row_delta = (conv->row_stride * conv->in_channels * conv->ring_columns * 2) -
+                     (4 * ((conv->column_stride == 1) ? ((conv->out_columns + 1) / 2)
+                                                      : conv->out_columns));
+    line.gap = odd * step;
+    line.out_row = conv->out_columns * step;
     if (conv->column_stride == 1) {
         en_depthwise_one_dsp(&line);
     } else {
@@ -378,14 +423,16 @@ static void channel_row(const en_depthwise *conv, const int8_t *const *rows, int
     }
 }
 
-void en_depthwise_row_s8(const en_depthwise *conv, const int8_t *const *rows, int8_t *out)
+void en_depthwise_rows_s8(const en_depthwise *conv, const int8_t *const *rows, int32_t count,
+                          int8_t *out)
 {
 #if EN_DSP
     if (conv->fast != 0) {
-        row_dsp(conv, rows, out);
+        rows_dsp(conv, rows, count, out);
         return;
     }
 #endif
+    (void)count; /* one, but for the DSP flavour */
     for (int32_t channel = 0; channel < (conv->in_channels * conv->depth_multiplier); channel++) {
         channel_row(conv, rows, channel, &out[channel]);
     }
