@@ -177,7 +177,7 @@ def test_bundle_of_a_target_that_is_not_here_asks_for_one(folder, tmp_path):
     ("arguments", "code", "message"),
     [
         (["--source", "pictured"], 1, "nothing at 'pictured'; did you mean 'pictures'?"),
-        (["--source", "*.jpg"], 1, "no file matches '*.jpg'"),
+        (["--source", "*.jpg"], 1, "no file matches '*.jpg'; look at the folder"),
         (["--source", "a.jpg", "b.jpg"], 2, "unexpected 'b.jpg'; quote a pattern"),
         ([], 2, "Missing option '--source'"),
         (["--sorce", "x"], 2, "Did you mean"),
@@ -212,4 +212,13 @@ def test_variant_that_the_bundle_lacks_is_refused(folder, tmp_path):
 def test_missing_bundle_is_named(folder):
     result = run(folder / "none", "--source", folder)
     assert result.exit_code == 1
-    assert result.stderr == f"Error: nothing at '{folder / 'none'}'\n"
+    assert result.stderr == (
+        f"Error: nothing at '{folder / 'none'}'; edgenet export makes a bundle\n"
+    )
+
+
+def test_a_source_with_a_password_comes_from_the_environment(monkeypatch):
+    monkeypatch.setenv("EDGENET_SOURCE", "rtsp://guard:sesame@127.0.0.1:1/key")
+    result = CliRunner().invoke(main, ["run", str(TINY), "--give-up", "0.2"])
+    assert "rtsp://127.0.0.1:1 cannot be reached" in result.stderr
+    assert "sesame" not in result.output

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 # where a deployment is, if not in /: for tests on a machine that is no device
 ROOT = "EDGENET_DEVICE_ROOT"
-_RUN = ("variant", "num_threads", "top_k", "threshold", "smooth", "sinks", "actions",
+_RUN = ("variant", "num_threads", "backend", "top_k", "threshold", "smooth", "sinks", "actions",
         "on_interval", "metrics", "view", "view_host", "view_port", "give_up")  # fmt: skip
 _ACTIONS = ("rollback", "status", "remove")
 _SECTIONS = {
     "Service": ("source", "name", "offline"),
     "Instead of deploying": _ACTIONS,
-    "Model": ("variant", "num_threads"),
+    "Model": ("variant", "num_threads", "backend"),
     "Answer": run_options.SECTIONS["Answer"],
     "Results": ("sinks", "actions", "on_interval", "metrics"),
     "View": run_options.SECTIONS["View"],
@@ -67,6 +67,11 @@ _SECTIONS = {
     type=click.IntRange(min=1),
     help="Threads of the engine.  [default: the target's]",
 )
+@click.option(
+    "--backend",
+    metavar="NAME",
+    help="Engine, where the target has several.  [default: its own]",
+)
 @run_options.ANSWER
 @run_options.RESULTS
 @run_options.VIEW
@@ -98,8 +103,8 @@ def command(
     bundle, host = _where(where, action)
     layout = Layout(name, os.environ.get(ROOT, ""))
     if action is None:
-        service = _service(ctx, given)
         opened, target = _opened(Path(bundle), given["variant"])
+        service = _service(ctx, given, opened)
     with Remote(host) as remote:
         device = Device(remote, layout)
         if action is not None:
@@ -133,7 +138,7 @@ def _where(words: tuple[str, ...], action: str | None) -> tuple[str, str]:
     return words[0], words[1]
 
 
-def _service(ctx: click.Context, given: dict[str, Any]) -> Service:
+def _service(ctx: click.Context, given: dict[str, Any], bundle: Bundle) -> Service:
     """What is asked for on the device, and the secrets of this computer that go with it."""
     from edgenet import view
     from edgenet.deploy.service import Service
@@ -141,7 +146,10 @@ def _service(ctx: click.Context, given: dict[str, Any]) -> Service:
     for one in ("view_host", "view_port", "view_token"):
         if given[one] is not None and not given["view"]:
             raise UsageError(f"--{one.replace('_', '-')} needs --view")
+    if given["view_port"] == 0:
+        raise UsageError("--view-port 0 is another port after each start; name one")
     page = given["view_host"] or view.HOST, given["view_port"] or view.PORT
+    _check_results(given, bundle)
     return Service(
         source=given["source"],
         options=tuple(_words(ctx)),
@@ -152,6 +160,16 @@ def _service(ctx: click.Context, given: dict[str, Any]) -> Service:
         give_up_s=math.ceil(given["give_up"]),
         secrets=_secrets(given),
     )
+
+
+def _check_results(given: dict[str, Any], bundle: Bundle) -> None:
+    from edgenet.deploy import check
+    from edgenet.stream.result import UNKNOWN
+
+    labels = (*bundle.labels, *((UNKNOWN,) if given["threshold"] else ()))
+    check.sinks(given["sinks"], labels)
+    for text in given["actions"]:
+        check.action(text, labels)
 
 
 def _words(ctx: click.Context) -> list[str]:
@@ -176,9 +194,9 @@ def _words(ctx: click.Context) -> list[str]:
 
 
 def _secrets(given: dict[str, Any]) -> dict[str, str]:
-    from edgenet.deploy.service import VIEW_TOKEN
     from edgenet.stream.sinks import mqtt, webhook
-    from edgenet.stream.sinks.secret import secret
+    from edgenet.stream.sinks.secret import VIEW_TOKEN, secret
+    from edgenet.view.endpoint import check_token
 
     found: dict[str, str | None] = {}
     if given["view"]:
@@ -189,6 +207,8 @@ def _secrets(given: dict[str, Any]) -> dict[str, str]:
         found[mqtt.PASSWORD] = secret(mqtt.PASSWORD)
     if kinds & {"http", "https"}:
         found[webhook.TOKEN] = secret(webhook.TOKEN)
+    if token := found.get(VIEW_TOKEN):
+        check_token(token)
     return {name: value for name, value in found.items() if value}
 
 
@@ -227,14 +247,14 @@ def _act(action: str, device: Device, *, as_json: bool) -> None:
         deployed_text.status(device, device.found(), as_json=as_json)
         return
     if action == "rollback":
-        release = steps.rollback(device)
-        text, found = f"release {release} runs on {host}", {"release": release}
-    else:
-        device.found()
+        deployed_text.back(device, steps.rollback(device), as_json=as_json)
+        return
+    device.found()
+    with device.alone():
         device.remove()
-        kept = f"/var/lib/{layout.name}"
-        text = f"{layout.name} is removed from {host}; what it wrote itself is still in {kept}"
-        found = {"removed": layout.name}
+    kept = f"/var/lib/{layout.name}"
+    text = f"{layout.name} is removed from {host}; what it wrote itself is still in {kept}"
+    found = {"removed": layout.name}
     click.echo(
         json.dumps({"host": host, "name": layout.name} | found, indent=2) if as_json else text
     )

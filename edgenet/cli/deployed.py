@@ -9,15 +9,13 @@ import click
 
 if TYPE_CHECKING:
     from edgenet.deploy.device import Device, State
+    from edgenet.deploy.release import Record
     from edgenet.deploy.steps import Deployed
 
 
 def tell(device: Device, deployed: Deployed, *, as_json: bool) -> None:
     """Say what runs now, and how to see its page."""
-    from edgenet.deploy.service import VIEW_TOKEN, is_loopback
-
     remote, record = device.remote, deployed.release.record
-    token = deployed.secrets.get(VIEW_TOKEN)
     found: dict[str, object] = {
         "host": remote.host,
         "name": device.layout.name,
@@ -31,18 +29,43 @@ def tell(device: Device, deployed: Deployed, *, as_json: bool) -> None:
     lines = [f"release {record.release} of {record.model} runs on {remote.host}"]
     if not deployed.changed:
         lines[0] += ", as before"
-    if record.view is not None:
-        host, port = record.view
-        if is_loopback(host):
-            url = f"http://localhost:{port}"
-            tunnel = f"ssh -N -L {port}:localhost:{port} {remote.address.typed}"
-            lines += [f"its page: run {tunnel}", f"          and open {url}"]
-        else:
-            url = f"http://{remote.address.host}:{port}/" + (f"?token={token}" if token else "")
-            tunnel = None
-            lines.append(f"its page: {url}")
-        found["view"] = {"url": url, "tunnel": tunnel}
+    found["view"] = _page(device, record, deployed.token, lines)
     click.echo(json.dumps(found, indent=2) if as_json else "\n".join(lines))
+
+
+def back(device: Device, record: Record, *, as_json: bool) -> None:
+    """Say what runs after going back, and how to see its page."""
+    from edgenet.stream.sinks.secret import VIEW_TOKEN
+
+    host, token = device.remote.host, None
+    if record.view is not None:
+        kept = device.secrets(record.release)
+        token = kept.variables[VIEW_TOKEN] if VIEW_TOKEN in kept.made else None
+    lines = [f"release {record.release} runs on {host}"]
+    found = {"host": host, "name": device.layout.name, "release": record.release}
+    view = _page(device, record, token, lines)
+    click.echo(json.dumps(found | {"view": view}, indent=2) if as_json else "\n".join(lines))
+
+
+def _page(
+    device: Device, record: Record, token: str | None, lines: list[str]
+) -> dict[str, str | None] | None:
+    """Where a release's page is; what a person does to see it is added to ``lines``."""
+    from edgenet.deploy.service import is_loopback
+
+    if record.view is None:
+        return None
+    remote, (host, port) = device.remote, record.view
+    if is_loopback(host):
+        url = f"http://localhost:{port}"
+        tunnel = f"ssh -N -L {port}:localhost:{port} {remote.address.typed}"
+        lines += [f"its page: run {tunnel}", f"          and open {url}"]
+        return {"url": url, "tunnel": tunnel}
+    name = remote.hostname()
+    name = f"[{name}]" if ":" in name else name
+    url = f"http://{name}:{port}/" + (f"?token={token}" if token else "")
+    lines.append(f"its page: {url}")
+    return {"url": url, "tunnel": None}
 
 
 def status(device: Device, state: State, *, as_json: bool) -> None:

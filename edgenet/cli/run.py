@@ -37,6 +37,7 @@ _SUMMARY_WINDOW = 10_000
 @click.argument("more", nargs=-1, metavar="")
 @click.option(
     "--source",
+    envvar=run_options.SOURCE,
     required=True,
     metavar="SOURCE",
     help="A camera (picam, 0, /dev/video0), rtsp:// or http://, fake, a picture, a folder, a"

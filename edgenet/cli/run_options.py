@@ -12,6 +12,7 @@ from edgenet.errors import unknown
 from edgenet.spec import VARIANTS
 
 VIEW_TOKEN = "EDGENET_VIEW_TOKEN"
+SOURCE = "EDGENET_SOURCE"
 
 
 class VariantName(click.Choice[str]):

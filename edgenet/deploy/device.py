@@ -6,7 +6,8 @@ import json
 import re
 import shlex
 import string
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,12 +17,16 @@ import msgspec
 from edgenet.deploy import survey
 from edgenet.deploy.layout import Layout
 from edgenet.deploy.release import Record
+from edgenet.deploy.secretfile import SecretFile
 from edgenet.errors import DeployError, RemoteError
 
 if TYPE_CHECKING:
     from edgenet.remote import Completed, Remote
 
 STEADY_S = 5.0
+# a deployment that was killed lets go as soon as the device sees its connection end
+_PATIENCE_S = 10
+_HOLD = "echo held; exec cat > /dev/null"
 
 # what systemd says of a service stands in its journal too
 _SYSTEMDS = re.compile(
@@ -78,6 +83,7 @@ class State(msgspec.Struct, frozen=True):
         enabled: whether a boot starts the service.
         service: properties of the service, as systemd shows them.
         switching: whether a release is being tried now.
+        trial: whether the unit of a release on trial is there.
         journal: the service's last lines, if the user there may read them.
     """
 
@@ -92,6 +98,7 @@ class State(msgspec.Struct, frozen=True):
     enabled: bool
     service: dict[str, str]
     switching: bool
+    trial: bool
     journal: tuple[str, ...]
 
     @property
@@ -134,7 +141,7 @@ class Device:
         layout = self.layout
         asked = {
             "base": layout.base, "elsewhere": ":".join(layout.elsewhere), "unit": layout.unit,
-            "booted": layout.booted, "wants": layout.wants,
+            "booted": layout.booted, "wants": layout.wants, "trial": layout.trial,
             "service": layout.service, "switch": layout.switch,
         }  # fmt: skip
         source = Path(survey.__file__).read_bytes()
@@ -160,14 +167,29 @@ class Device:
             )
         return state
 
-    def secret(self, name: str, release: str | None) -> str | None:
-        """A secret that a release was deployed with; one made of letters, digits, - and _."""
+    def secrets(self, release: str | None) -> SecretFile:
+        """The secrets that a release was deployed with; none where it has none."""
         if release is None:
-            return None
-        file = f"{self.layout.secrets}/{release}"
-        done = self.root("cat", file, check=False)
-        match = re.search(rf'^{name}="([\w-]+)"$', done.stdout, re.MULTILINE)
-        return match[1] if match else None
+            return SecretFile.parse("")
+        done = self.root("cat", f"{self.layout.secrets}/{release}", check=False)
+        return SecretFile.parse(done.stdout)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other deployments away, until the block or the connection ends.
+
+        Raises:
+            DeployError: another one is under way.
+        """
+        words = ["flock", "-w", str(_PATIENCE_S), self.layout.base, "sh", "-c", _HOLD]
+        with self.remote.pipe(self.remote.as_root(words)) as holding:
+            assert holding.stdout is not None
+            if not holding.stdout.readline():
+                raise DeployError(
+                    f"another deployment of {self.layout.name} to {self.remote.host} is under way;"
+                    " wait for its end"
+                )
+            yield
 
     def python(self, record: Record) -> str:
         """The Python of a release."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from edgenet.errors import UsageError
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}", re.ASCII)
+_SWITCH = "-switch"
 _UNITS = "/usr/local/lib/systemd/system"
 
 
@@ -28,6 +29,11 @@ class Layout:
             raise UsageError(
                 f"{self.name!r} is no name for a service; take lower-case letters, digits and"
                 " hyphens, a letter first"
+            )
+        if self.name.endswith(_SWITCH):
+            raise UsageError(
+                f"{self.name!r} is no name for a service: the one that tries releases of"
+                f" {self.name.removesuffix(_SWITCH)!r} is called so; choose another"
             )
 
     @property
@@ -74,7 +80,7 @@ class Layout:
     @property
     def switch(self) -> str:
         """The service that tries a release."""
-        return f"{self.name}-switch.service"
+        return f"{self.name}{_SWITCH}.service"
 
     @property
     def unit(self) -> str:

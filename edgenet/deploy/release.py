@@ -11,10 +11,10 @@ from pathlib import Path
 import msgspec
 
 from edgenet import __version__
-from edgenet.bundle import Bundle
-from edgenet.deploy.environment import Environment
-from edgenet.deploy.facts import Facts
+from edgenet.bundle import MANIFEST, Bundle
+from edgenet.deploy.environment import Recipe
 from edgenet.deploy.layout import Layout
+from edgenet.deploy.secretfile import SecretFile
 from edgenet.deploy.service import Service
 from edgenet.deploy.unit import Unit, render
 from edgenet.target import Target
@@ -37,7 +37,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         target: its target.
         environment: digest of the Python environment.
         edgenet: version.
-        run: what ``edgenet run BUNDLE`` is told.
+        run: what ``edgenet run BUNDLE`` is told, without secrets.
         view: where the page is, if anywhere.
         deployed: when, ISO 8601.
     """
@@ -75,7 +75,12 @@ class Release:
 
     def write(self, layout: Layout, folder: Path) -> None:
         """Write the folder as it will be on the device."""
-        shutil.copytree(self.bundle.root, folder / "bundle")
+        manifest = self.bundle.manifest
+        named = [one.path for one in (*manifest.models.values(), *manifest.files.values())]
+        for path in (MANIFEST, *named):
+            place = folder / "bundle" / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.bundle.root / path, place)
         (folder / layout.service).write_text(self.unit, encoding="utf-8")
         (folder / RECORD).write_bytes(msgspec.json.format(msgspec.json.encode(self.record)) + b"\n")
 
@@ -83,13 +88,15 @@ class Release:
 def prepare(
     layout: Layout,
     bundle: Bundle,
-    environment: Environment,
+    recipe: Recipe,
     service: Service,
     *,
     target: Target,
-    facts: Facts,
+    salt: str,
 ) -> Release:
     """Put a release together; the same of the same parts, but for its time."""
+    environment = recipe.environment(layout.environments)
+    secrets = SecretFile(service.variables, service.made, salt).text
 
     def unit(digest: str) -> str:
         folder = layout.release(digest)
@@ -98,19 +105,18 @@ def prepare(
             Unit(
                 layout=layout,
                 release=digest,
-                title=f"edgenet: {bundle.manifest.name} on {service.source}",
+                title=f"edgenet: {bundle.manifest.name} on {service.shown_source}",
                 command=run,
-                groups=service.groups(facts, target),
+                groups=service.groups(recipe.facts, target),
                 devices=service.devices(target),
                 network=service.network,
                 start_s=max(_START_S, service.give_up_s + _MARGIN_S),
                 watchdog_s=service.give_up_s + _MARGIN_S,
                 output="journal" if service.prints else "null",
-                secrets=f"{layout.secrets}/{digest}" if service.secrets else "",
+                secrets=f"{layout.secrets}/{digest}" if secrets else "",
             )
         )
 
-    secrets = "".join(f'{name}="{_escape(value)}"\n' for name, value in service.secrets.items())
     total = hashlib.sha256()
     for part in (bundle.sha256, environment.digest, unit(_UNNAMED), secrets):
         total.update(f"{part}\0".encode())
@@ -122,15 +128,8 @@ def prepare(
         target=bundle.manifest.target,
         environment=environment.digest,
         edgenet=__version__,
-        run=service.words,
+        run=service.shown,
         view=service.view,
         deployed=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     return Release(record, unit(digest), secrets, bundle)
-
-
-def _escape(value: str) -> str:
-    """Inside the double quotes of an EnvironmentFile=."""
-    for special in ("\\", '"', "$", "`"):
-        value = value.replace(special, "\\" + special)
-    return value

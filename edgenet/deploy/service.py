@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from edgenet.deploy.facts import Facts
 from edgenet.deploy.unit import CAMERA
 from edgenet.errors import UsageError
+from edgenet.stream.network import without_secrets
+from edgenet.stream.sinks.secret import SOURCE, VIEW_TOKEN
 from edgenet.stream.source import is_live
 from edgenet.target import Target
 
@@ -17,7 +19,6 @@ from edgenet.target import Target
 _SINKS = {
     "gpio": "gpio", "mqtt": "mqtt", "mqtts": "mqtt", "http": "webhook", "https": "webhook",
 }  # fmt: skip
-VIEW_TOKEN = "EDGENET_VIEW_TOKEN"
 _GPIO = "char-gpiochip rw"
 _ALWAYS = ("video", "render")
 
@@ -35,6 +36,7 @@ class Service:
         metrics: the same of the metrics.
         give_up_s: seconds without a frame after which the loop ends.
         secrets: environment variables that no one but root and the service may read.
+        made: names of those secrets that were made up for it.
     """
 
     source: str
@@ -45,6 +47,7 @@ class Service:
     metrics: tuple[str, int] | None = None
     give_up_s: int = 30
     secrets: Mapping[str, str] = field(default_factory=dict)
+    made: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not is_live(self.source):
@@ -60,9 +63,25 @@ class Service:
         return shown and VIEW_TOKEN not in self.secrets
 
     @property
+    def shown_source(self) -> str:
+        """The source without what may be a secret: an address by scheme, host and port alone."""
+        return without_secrets(self.source)
+
+    @property
     def words(self) -> tuple[str, ...]:
-        """What comes after ``edgenet run BUNDLE``."""
-        return ("--source", self.source, *self.options)
+        """What comes after ``edgenet run BUNDLE``, for everybody to see."""
+        source = () if self._hides_source else ("--source", self.source)
+        return (*source, *self.options)
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The same for people."""
+        return ("--source", self.shown_source, *self.options)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The secrets, and with them a source that may hold one."""
+        return {**self.secrets, **({SOURCE: self.source} if self._hides_source else {})}
 
     @property
     def prints(self) -> bool:
@@ -95,6 +114,10 @@ class Service:
         """Devices that it may open, as DeviceAllow= takes them."""
         gpio = (_GPIO,) if self._gpio else ()
         return (*CAMERA, *gpio, *target.description.service.devices)
+
+    @property
+    def _hides_source(self) -> bool:
+        return self.shown_source != self.source
 
     @property
     def _gpio(self) -> bool:

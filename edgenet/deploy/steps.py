@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,9 +21,11 @@ from edgenet.deploy import wheel as wheels
 from edgenet.deploy.device import Device, State
 from edgenet.deploy.environment import Environment, OnStage, Recipe
 from edgenet.deploy.facts import Facts
-from edgenet.deploy.release import Release, prepare
-from edgenet.deploy.service import VIEW_TOKEN, Service
+from edgenet.deploy.release import Record, Release, prepare
+from edgenet.deploy.secretfile import new_salt
+from edgenet.deploy.service import Service
 from edgenet.errors import DeployError
+from edgenet.stream.sinks.secret import VIEW_TOKEN
 from edgenet.target import Target
 
 if TYPE_CHECKING:
@@ -39,13 +42,13 @@ class Deployed:
         release: the record of the release that runs.
         former: the release that ran before, if another one did.
         changed: whether anything was done.
-        secrets: what the service was given that nobody else may read.
+        token: of the page, where one was made up.
     """
 
     release: Release
     former: str | None
     changed: bool
-    secrets: Mapping[str, str]
+    token: str | None
 
 
 @dataclass(slots=True)
@@ -70,6 +73,9 @@ class Deployment:
     steady_s: float | None = None
     on_stage: OnStage = lambda stage: None
     _scratch: Path = field(init=False)
+    _held: ExitStack = field(init=False)
+    _salt: str = field(init=False)
+    _pushed: bool = field(init=False, default=False)
     _facts: Facts = field(init=False)
     _state: State = field(init=False)
     _recipe: Recipe = field(init=False)
@@ -95,8 +101,8 @@ class Deployment:
             DeployError: the device cannot run it, or the release does not serve.
             RemoteError: the device cannot be reached, or a command failed there.
         """
-        with tempfile.TemporaryDirectory() as scratch:
-            self._scratch = Path(scratch)
+        with tempfile.TemporaryDirectory() as scratch, ExitStack() as held:
+            self._scratch, self._held = Path(scratch), held
             for name, step in self.steps():
                 self.on_stage(name)
                 step()
@@ -105,7 +111,11 @@ class Deployment:
         former = self._state.current
         if former == self._release.digest:
             former = None
-        return Deployed(self._release, former, changed=True, secrets=self.service.secrets)
+        return Deployed(self._release, former, changed=True, token=self._token)
+
+    @property
+    def _token(self) -> str | None:
+        return self.service.secrets[VIEW_TOKEN] if VIEW_TOKEN in self.service.made else None
 
     @property
     def _remote(self) -> Remote:
@@ -119,6 +129,22 @@ class Deployment:
         size = sum(path.stat().st_size for path in self.bundle.root.rglob("*"))
         device_facts.check_space(self._facts, host, layout.base, size + _BESIDE)
         self.device.root("true")
+        self._ask()
+        before = self.device.secrets(self._state.current)
+        self._salt = before.salt or new_salt()
+        if self.service.needs_token:
+            token = before.variables.get(VIEW_TOKEN)
+            made = token is None or VIEW_TOKEN in before.made
+            new = {VIEW_TOKEN: token or secrets.token_urlsafe(24)}
+            self.service = replace(
+                self.service,
+                secrets={**self.service.secrets, **new},
+                made=(VIEW_TOKEN,) if made else (),
+            )
+
+    def _ask(self) -> None:
+        """See what is deployed, and that it may be replaced."""
+        host, layout = self._remote.host, self.device.layout
         self._state = self.device.state()
         if not self._state.systemd:
             raise DeployError(f"{host} was not booted with systemd, which keeps the service alive")
@@ -127,22 +153,20 @@ class Deployment:
             raise DeployError(f"{host} has a {whose} that is not edgenet's; choose another --name")
         if self._state.switching:
             raise DeployError(f"{host} is still trying another release; wait for its end")
-        if self.service.needs_token:
-            token = self.device.secret(VIEW_TOKEN, self._state.current)
-            new = {VIEW_TOKEN: token or secrets.token_urlsafe(24)}
-            self.service = replace(self.service, secrets={**self.service.secrets, **new})
 
     def _pack(self) -> None:
         own = wheels.own(self._scratch)
         self._recipe = Recipe(self._facts, own, self.service.extras(self.target))
         self._environment = self._recipe.environment(self.device.layout.environments)
         self._release = prepare(
-            self.device.layout, self.bundle, self._environment, self.service,
-            target=self.target, facts=self._facts,
+            self.device.layout, self.bundle, self._recipe, self.service,
+            target=self.target, salt=self._salt,
         )  # fmt: skip
 
     def _make_environment(self) -> None:
         self.device.write(self.device.layout.marker, f"{self.device.layout.name}\n")
+        self._held.enter_context(self.device.alone())
+        self._ask()
         if not environments.is_made(self._remote, self._environment):
             environments.make(
                 self._remote, self._recipe, self._environment,
@@ -154,21 +178,36 @@ class Deployment:
         if self._release.secrets:
             self.device.write(f"{layout.secrets}/{digest}", self._release.secrets, umask="077")
         if self._state.record(digest) is None:
-            folder = self._scratch / digest
-            self._release.write(layout, folder)
-            self._remote.push(folder, layout.release(digest), as_root=True)
+            self._push()
+
+    def _push(self) -> None:
+        digest = self._release.digest
+        folder = self._scratch / digest
+        self._release.write(self.device.layout, folder)
+        self._remote.push(folder, self.device.layout.release(digest), as_root=True)
+        self._pushed = True
 
     def _verify(self) -> None:
+        reason = self._refusal()
+        if reason and not self._pushed:  # an earlier copy may have been damaged since
+            self._push()
+            reason = self._refusal()
+        if reason:
+            raise DeployError(
+                f"{self._remote.host} does not verify {self._release.record.model}, so nothing was"
+                f" switched: {reason}"
+            )
+
+    def _refusal(self) -> str:
+        """What ``edgenet verify`` finds wrong on the device; empty where nothing is."""
         bundle = f"{self.device.layout.release(self._release.digest)}/bundle"
         done = self._remote.run(
             [self._environment.python, "-P", "-m", "edgenet", "verify", bundle], check=False
         )
-        if done.code:
-            said = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
-            raise DeployError(
-                f"{self._remote.host} does not compute what this computer computed, so nothing was"
-                f" switched: {said[-1].removeprefix('Error: ')}"
-            )
+        if done.code == 0:
+            return ""
+        said = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
+        return said[-1].removeprefix("Error: ")
 
     def _switch(self) -> None:
         self.device.switch(self._release.digest, self._environment.python, steady_s=self.steady_s)
@@ -181,9 +220,8 @@ class Deployment:
 
     def _same(self) -> bool:
         """Whether the release is the one that a boot starts."""
-        return self._state.current == self._release.digest and environments.is_made(
-            self._remote, self._environment
-        )
+        current = self._state.current == self._release.digest and not self._state.trial
+        return current and environments.is_made(self._remote, self._environment)
 
     def _check(self) -> Deployed:
         self.on_stage("check the service")
@@ -196,14 +234,14 @@ class Deployment:
             self.device.root("systemctl", "daemon-reload")
         if not self._state.active:
             self.device.restart()
-        return Deployed(self._release, None, changed=changed, secrets=self.service.secrets)
+        return Deployed(self._release, None, changed=changed, token=self._token)
 
 
-def rollback(device: Device, *, steady_s: float | None = None) -> str:
+def rollback(device: Device, *, steady_s: float | None = None) -> Record:
     """Go back to the release that ran before; a second time leads forward again.
 
     Returns:
-        The release that runs.
+        The record of the release that runs.
 
     Raises:
         DeployError: there is none, or it does not serve.
@@ -214,5 +252,6 @@ def rollback(device: Device, *, steady_s: float | None = None) -> str:
         raise DeployError(f"{device.remote.host} has no release before {state.current}")
     if state.switching:
         raise DeployError(f"{device.remote.host} is still trying a release; wait for its end")
-    device.switch(previous.release, device.python(previous), steady_s=steady_s)
-    return previous.release
+    with device.alone():
+        device.switch(previous.release, device.python(previous), steady_s=steady_s)
+    return previous

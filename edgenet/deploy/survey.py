@@ -31,6 +31,7 @@ def main(asked: dict[str, str]) -> None:
         "enabled": Path(asked["unit"]).exists() and Path(asked["wants"]).exists(),
         "service": show(asked["service"]),
         "switching": show(asked["switch"]).get("ActiveState") in ("activating", "deactivating"),
+        "trial": Path(asked["trial"]).exists(),
         "journal": said("journalctl", "-u", asked["service"], "-n", "10", "-o", "cat", "-q"),
     }
     sys.stdout.write(json.dumps(answer) + "\n")

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from edgenet.deploy.layout import Layout
 from edgenet.files import write_atomic
@@ -71,28 +72,50 @@ class Switch:
         return True
 
     def settle(self) -> None:
-        """After an attempt that may have been cut off anywhere: finish it, or take it back."""
+        """After an attempt that may have been cut off anywhere: finish it, or take it back.
+
+        The trial's unit goes last, so that this can be cut off, too, and done again.
+        """
         if not Path(self.layout.trial).exists():
             return
-        if _leads_to(self.layout.current) == self.release:
+        told = self._told()
+        former = _leads_to(self.layout.current)
+        if former == self.release and told.get("state") not in ("failed", "taken back"):
             self._finish()
             return
-        told = json.loads(Path(self.layout.outcome).read_text())
         reason = told.get("reason") or "the switch was interrupted"
         journal = told.get("journal") or self._journal()
-        former = _leads_to(self.layout.current)
-        if former:
-            Path(self.layout.trial).unlink()
-            _systemctl("daemon-reload")
-            again = _systemctl("restart", self.layout.service)
-            runs = former if again.returncode == 0 else None
-        else:
+        runs = self._return_to(former) if former else None
+        if not former:
             _systemctl("stop", self.layout.service)
-            Path(self.layout.trial).unlink()
-            _systemctl("daemon-reload")
-            _systemctl("reset-failed", self.layout.service)
-            runs = None
         self._tell("taken back", reason, journal, former=former, runs=runs)
+        self._forget()
+        if not former:
+            _systemctl("reset-failed", self.layout.service)
+
+    def _return_to(self, former: str) -> str | None:
+        """Start the former release, from the trial's place; returns it if it runs."""
+        unit = Path(self.layout.release(former), self.layout.service)
+        if unit.exists():
+            write_atomic(Path(self.layout.trial), unit.read_bytes())
+        else:
+            Path(self.layout.trial).unlink()
+        _systemctl("daemon-reload")
+        again = _systemctl("restart", self.layout.service)
+        return former if again.returncode == 0 else None
+
+    def _forget(self) -> None:
+        Path(self.layout.trial).unlink(missing_ok=True)
+        _systemctl("daemon-reload")
+
+    def _told(self) -> dict[str, Any]:
+        """What the attempt said of its end; nothing where it did not come to that."""
+        try:
+            found = json.loads(Path(self.layout.outcome).read_text())
+        except (OSError, ValueError):
+            return {}
+        of_this = isinstance(found, dict) and found.get("release") == self.release
+        return found if of_this else {}
 
     def _note(self) -> None:
         self._tell("trying")
@@ -129,9 +152,8 @@ class Switch:
 
     def _finish(self) -> None:
         enable(self.layout)
-        Path(self.layout.trial).unlink()
-        _systemctl("daemon-reload")
         self._tell("running", runs=self.release)
+        self._forget()
 
     def _show(self) -> dict[str, str]:
         done = _systemctl("show", self.layout.service, f"--property={','.join(_SHOWN)}")

@@ -16,7 +16,8 @@ def tidy(layout: Layout, keep: int = KEPT) -> list[str]:
     """Keep the current and the previous release, and the newest others until there are ``keep``.
 
     Returns:
-        The names of what was removed.
+        The names of what was removed; nothing is where a release that stays does not say what it
+        uses.
     """
     links = [Path(link) for link in (layout.current, layout.previous)]
     held = {link.readlink().name for link in links if link.is_symlink()}
@@ -24,7 +25,9 @@ def tidy(layout: Layout, keep: int = KEPT) -> list[str]:
     for path in releases:
         if len(held) < keep and _record(path):
             held.add(path.name)
-    used = {_record(path).get("environment") for path in releases if path.name in held}
+    used = {_record(Path(layout.release(name))).get("environment") for name in held}
+    if None in used:
+        return []
     removed = [path for path in releases if path.name not in held]
     removed += [path for path in _inside(layout.environments) if path.name not in used]
     removed += [path for path in _inside(layout.secrets) if path.name not in held]

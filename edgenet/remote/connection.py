@@ -55,7 +55,7 @@ class Remote:
         self.address = address.parse(host)
         self.host = self.address.destination
         self._timeout_s = timeout_s
-        self._config = config or (Path(os.environ[CONFIG]) if os.environ.get(CONFIG) else None)
+        self._config = ["-F", str(file)] if (file := config or os.environ.get(CONFIG)) else []
         self._folder: Path | None = None
         self._master: subprocess.Popen[bytes] | None = None
         self._is_root: bool | None = None
@@ -87,6 +87,10 @@ class Remote:
                 said.seek(0)
                 text = said.read().decode(errors="replace")
                 raise RemoteError(complaint.sentence(self.address, text or "timed out"))
+
+    def hostname(self) -> str:
+        """The name or number that other programs, too, know it by."""
+        return process.hostname(self.address.host, self._config)
 
     def close(self) -> None:
         """End the connection; a later command opens a new one."""
@@ -254,9 +258,8 @@ class Remote:
         self, script: str, *options: str, stdin: int, stderr: int | IO[bytes]
     ) -> subprocess.Popen[bytes]:
         """Start ssh with ``script`` for the shell there."""
-        config = [] if self._config is None else ["-F", str(self._config)]
         sharing = options or ("-o", "ControlMaster=no")
-        words = [*config, *sharing, "-o", f"ControlPath={self._folder}/s"]
+        words = [*self._config, *sharing, "-o", f"ControlPath={self._folder}/s"]
         words += [*process.options(self._timeout_s), *self.address.arguments, script]
         return process.start(words, stdin=stdin, stderr=stderr)
 

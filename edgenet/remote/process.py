@@ -60,6 +60,16 @@ def start(
         raise RemoteError("ssh is not installed here; install OpenSSH's client") from error
 
 
+def hostname(host: str, config: Sequence[str]) -> str:
+    """What ssh connects to when it is told ``host``, which may be an alias of the user's config."""
+    asked = start([*config, "-G", "--", host], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    answer, _ = asked.communicate()
+    for line in answer.decode(errors="replace").splitlines():
+        if line.startswith("hostname "):
+            return line.partition(" ")[2]
+    return host
+
+
 def lines(pipe: IO[bytes] | None) -> Iterator[str]:
     """Lines without their ends."""
     for line in pipe or ():

@@ -53,7 +53,7 @@ class Endpoint:
             SinkError: the port is taken or not allowed.
         """
         if token is not None:
-            _check(token)
+            check_token(token)
         listening = _listen(host, port)
         url = _url(listening, host)
         if token is None and not _is_loopback(listening):
@@ -62,7 +62,12 @@ class Endpoint:
         return cls(listening, url, token)
 
 
-def _check(token: str) -> None:
+def check_token(token: str) -> None:
+    """Check a token of the user's choice.
+
+    Raises:
+        UsageError: it is too short, or holds what a URL does not.
+    """
     if len(token) < SHORTEST_TOKEN or not _TOKEN.fullmatch(token):
         raise UsageError(
             f"a token of the view has at least {SHORTEST_TOKEN} letters, digits, '-', '.', '_' or"

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +80,12 @@ def test_a_bad_release_goes_back_and_says_why_then_rollback_status_and_remove(
     first = pi.running()
     assert "has no release before" in deploy("--rollback", bundle=None).stderr
 
-    bad = deploy("--source", "fake", "--on", "no such label:1=true")
+    bad = deploy("--source", "fake", "--on", "ramps:1=no-such-command")
     assert bad.exit_code == 1
-    assert "| Error: no such label:1=true: no label" in bad.stderr
+    assert "| Error: ramps:1=no-such-command: there is no command" in bad.stderr
     assert re.search(
-        r"^Error: release \w{16} does not serve on device: it ended with exit code 2 \(no such"
-        rf" label:1=true: .*\); release {first} runs again$",
+        r"^Error: release \w{16} does not serve on device: it ended with exit code 2"
+        rf" \(ramps:1=no-such-command: .*\); release {first} runs again$",
         bad.stderr, re.MULTILINE,
     ), bad.stderr  # fmt: skip
     assert "Traceback" not in bad.stderr
@@ -114,18 +118,104 @@ def test_a_bad_release_goes_back_and_says_why_then_rollback_status_and_remove(
 
 @pytest.mark.slow
 def test_a_page_for_others_gets_a_token_that_only_root_may_read(deploy: Any, pi: Device) -> None:
-    result = deploy("--source", "fake", "--view", "--view-host", "0.0.0.0", "--view-port", "0")
+    result = deploy("--source", "fake", "--view", "--view-host", "0.0.0.0", "--view-port", "8973")
     assert result.exit_code == 0, result.stderr
     (token,) = re.findall(r"\?token=(\S+)", result.stdout)
     (file,) = (pi.root / "opt/edgenet/secrets").iterdir()
     assert file.name == pi.current()
     assert file.stat().st_mode & 0o777 == 0o600
-    assert file.read_text() == f'EDGENET_VIEW_TOKEN="{token}"\n'
+    assert f'\nEDGENET_VIEW_TOKEN="{token}"\n' in file.read_text()
     others = [path for path in (pi.root / "opt").rglob("*") if path.is_file() and path != file]
     assert not any(token.encode() in path.read_bytes() for path in others)
-    again = deploy("--source", "fake", "--view", "--view-host", "0.0.0.0", "--view-port", "0")
+    again = deploy("--source", "fake", "--view", "--view-host", "0.0.0.0", "--view-port", "8973")
     assert token in again.stdout
     assert "as before" in again.stdout
+    assert deploy("--source", "fake").exit_code == 0
+    assert f"http://127.0.0.1:8973/?token={token}\n" in deploy("--rollback", bundle=None).stdout
+
+
+@pytest.mark.slow
+def test_a_token_of_ones_own_is_kept_and_never_printed(
+    deploy: Any, pi: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("--source", "fake", "--view", "--view-host", "0.0.0.0", "--view-port", "8974")
+    own = "my.own~token-0123456789"
+    monkeypatch.setenv("EDGENET_VIEW_TOKEN", own)
+    said = deploy(*words).output
+    monkeypatch.delenv("EDGENET_VIEW_TOKEN")
+    again = deploy(*words, "--json")
+    assert json.loads(again.stdout)["changed"] is False
+    said += again.output + deploy("--status", bundle=None).output
+    assert "token" not in said
+    assert own in (pi.root / "opt/edgenet/secrets" / str(pi.current())).read_text()
+
+
+@pytest.mark.slow
+def test_a_password_of_a_camera_is_in_one_file_alone(deploy: Any, pi: Device) -> None:
+    camera = "rtsp://guard:sesame@127.0.0.1:1/key"
+    result = deploy("--source", camera, "--give-up", "0.5")
+    assert "rtsp://127.0.0.1:1 cannot be reached" in result.stderr
+    assert "sesame" not in result.output + deploy("--status", "--json", bundle=None).output
+    holding = [
+        path for path in (pi.root / "opt").rglob("*")
+        if path.is_file() and b"sesame" in path.read_bytes()
+    ]  # fmt: skip
+    (file,) = holding
+    assert file.parent == pi.root / "opt/edgenet/secrets"
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.slow
+def test_a_release_that_was_damaged_is_carried_anew(deploy: Any, pi: Device) -> None:
+    assert deploy("--source", "fake").exit_code == 0
+    first = str(pi.running())
+    assert deploy("--source", "fake:320x240").exit_code == 0
+    file = pi.root / "opt/edgenet/releases" / first / "bundle" / "labels.txt"
+    kept = file.read_bytes()
+    file.write_bytes(kept[:-4])
+    result = deploy("--source", "fake")
+    assert result.exit_code == 0, result.stderr
+    assert pi.running() == first
+    assert file.read_bytes() == kept
+
+
+@pytest.mark.slow
+def test_a_trial_that_nobody_ended_is_ended(deploy: Any, pi: Device) -> None:
+    assert deploy("--source", "fake").exit_code == 0
+    trial = pi.root / "run/systemd/system/edgenet.service"
+    trial.write_text("[Service]\nExecStart=/bin/false\n")
+    assert deploy("--source", "fake").exit_code == 0
+    assert not trial.exists()
+    assert pi.running() == pi.current()
+
+
+def test_two_deployments_at_once_are_kept_apart(
+    deploy: Any, pi: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgenet.deploy.device._PATIENCE_S", 0)
+    base = pi.root / "opt/edgenet"
+    base.mkdir()
+    (base / ".edgenet").touch()
+    with _held(base):
+        result = deploy("--source", "fake")
+    assert result.exit_code == 1
+    assert "another deployment of edgenet to device is under way; wait" in result.stderr
+    assert not (base / "environments").exists()
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def test_an_engine_is_passed_on_to_the_service(deploy: Any) -> None:
+    result = deploy("--source", "fake", "--backend", "litert")
+    assert "pc has no choice of engine" in result.stderr
 
 
 @pytest.mark.slow
@@ -204,6 +294,18 @@ def test_a_user_without_sudo_is_told_what_to_allow(
         (("--status", "--remove"), None, "--status and --remove exclude one another; give one"),
         (("--source", "pictures"), TINY, "--source pictures ends by itself"),
         (("--view-port", "80"), TINY, "--view-port needs --view"),
+        (("--sink", "foo:bar"), TINY, "no sink 'foo'"),
+        (("--sink", "gpio:17=rams"), TINY, "did you mean 'ramps'?"),
+        (("--sink", "gpio:x=ramps"), TINY, "is no pin and label"),
+        (("--sink", "mqtt://broker"), TINY, "names no topic"),
+        (("--sink", "https://host/#ever=1"), TINY, "did you mean 'every'?"),
+        (("--sink", "json", "--sink", "csv"), TINY, "two sinks would share the journal"),
+        (("--on", "bogus"), TINY, "'bogus' is no action"),
+        (("--on", "rams:1=true"), TINY, "did you mean 'ramps'?"),
+        (("--on", "ramps:1='"), TINY, "the command cannot be split into words"),
+        (("--on", "rams:1=not-here"), TINY, "did you mean 'ramps'?"),
+        (("--view", "--view-port", "0"), TINY, "--view-port 0 is another port after each start"),
+        (("--name", "door-switch"), TINY, "'door-switch' is no name for a service"),
         (("--name", "No"), TINY, "'No' is no name for a service"),
         (("--variant", "fp32.tflit"), TINY, "did you mean 'fp32.tflite'?"),
         (("--source", "picam"), TINY, "device has no picamera2"),

@@ -156,3 +156,85 @@ def test_a_switch_that_is_killed_is_settled_by_systemd(pi: Device, step: str) ->
     assert not Path(Layout("edgenet", str(pi.root)).trial).exists()
     pi.boot()
     assert pi.running() == expected
+
+
+SETTLE = """
+import os, signal, sys
+from edgenet.deploy import switch
+from edgenet.deploy.layout import Layout
+
+left, real = int(sys.argv[3]), switch._systemctl
+
+def dying(*words):
+    global left
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    left -= 1
+    return real(*words)
+
+switch._systemctl = dying
+switch.Switch(Layout("edgenet", sys.argv[1]), sys.argv[2], steady_s=0.1).settle()
+"""
+
+
+def settle(pi: Device, release: str) -> None:
+    Switch(Layout("edgenet", str(pi.root)), release, steady_s=0.1).settle()
+
+
+@pytest.mark.parametrize("calls", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("former", "step", "expected"),
+    [("old", "observe", "old"), ("old", "start", "old"), (None, "observe", None)],
+)
+def test_a_settling_that_is_killed_can_be_done_again(
+    pi: Device, former: str | None, step: str, expected: str | None, calls: int
+) -> None:
+    if former:
+        attempt(pi, former)
+    killed(pi, "new", step)
+    run = subprocess.run(
+        [sys.executable, "-c", SETTLE, str(pi.root), "new", str(calls)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == -signal.SIGKILL, run.stderr
+    settle(pi, "new")
+    told = outcome(pi)
+    assert (told["release"], told["state"]) == ("new", "taken back")
+    assert (told["former"], told["runs"]) == (former, expected)
+    assert pi.running() == pi.current() == expected
+    assert not Path(Layout("edgenet", str(pi.root)).trial).exists()
+
+
+def test_a_release_that_was_kept_is_said_to_run_though_settling_was_killed(pi: Device) -> None:
+    attempt(pi, "old")
+    killed(pi, "new", "finish")
+    run = subprocess.run([sys.executable, "-c", SETTLE, str(pi.root), "new", "0"], check=False)
+    assert run.returncode == -signal.SIGKILL
+    settle(pi, "new")
+    assert (outcome(pi)["release"], outcome(pi)["state"]) == ("new", "running")
+    assert pi.running() == pi.current() == "new"
+
+
+@pytest.mark.parametrize("broken", [None, "", "{", "[]", '{"release": "another"}'])
+def test_a_release_is_taken_back_though_nothing_says_how_it_went(
+    pi: Device, broken: str | None
+) -> None:
+    attempt(pi, "old")
+    killed(pi, "new", "observe")
+    file = pi.root / "opt/edgenet/outcome.json"
+    if broken is None:
+        file.unlink()
+    else:
+        file.write_text(broken)
+    settle(pi, "new")
+    assert pi.running() == pi.current() == "old"
+    assert outcome(pi)["reason"] == "the switch was interrupted"
+
+
+def test_the_current_release_that_no_longer_serves_is_not_said_to_run(pi: Device) -> None:
+    attempt(pi, "old")
+    add(pi, "bad", DIES)
+    unit = pi.root / "opt/edgenet/releases/old/edgenet.service"
+    unit.write_text((pi.root / "opt/edgenet/releases/bad/edgenet.service").read_text())
+    assert not attempt(pi, "old")
+    assert (outcome(pi)["state"], outcome(pi)["runs"]) == ("taken back", None)

@@ -65,3 +65,17 @@ def test_what_a_copy_that_was_cut_off_left_is_removed(layout: Layout) -> None:
     tidy(layout)
     assert names(layout.releases) == "d e f"
     assert names(layout.environments) == "e1 e2"
+
+
+@pytest.mark.parametrize("record", [None, "{", "{}"])
+def test_nothing_is_removed_while_a_release_that_stays_does_not_say_what_it_uses(
+    layout: Layout, record: str | None
+) -> None:
+    point(layout, "a", "b")
+    file = Path(layout.release("a"), "release.json")
+    file.unlink()
+    if record is not None:
+        file.write_text(record)
+    assert tidy(layout) == []
+    assert names(layout.releases) == "a b c d e f"
+    assert names(layout.environments) == "e0 e1 e2"

@@ -105,6 +105,11 @@ def test_a_name_that_is_none_is_refused(name: str) -> None:
         Layout(name)
 
 
+def test_a_name_whose_units_would_be_anothers_is_refused() -> None:
+    with pytest.raises(UsageError, match="tries releases of 'door' is called so; choose another"):
+        Layout("door-switch")
+
+
 def test_two_names_share_no_path() -> None:
     ours, others = Layout("edgenet"), Layout("door")
     for name in ("base", "unit", "wants", "trial", "switch", "switch_unit", "service"):

@@ -239,3 +239,8 @@ def test_what_leaves_its_folder_is_refused(
         remote.pull(str(tmp_path / "evil"), tmp_path / "got" / "it")
     assert not (tmp_path / "out").exists()
     assert not any(path.name == "it" for path in tmp_path.rglob("*"))
+
+
+def test_an_alias_has_a_name_that_others_know(device: str) -> None:
+    assert Remote(device).hostname() == "127.0.0.1"
+    assert Remote("raspberrypi.local").hostname() == "raspberrypi.local"
