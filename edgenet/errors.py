@@ -126,8 +126,12 @@ def unknown(what: str, value: str, allowed: Iterable[str]) -> str:
     return f"no {what} {value!r}{hint} ({', '.join(names)})"
 
 
-def nothing_at(path: Path | str) -> str:
+def nothing_at(path: Path | str, otherwise: str = "") -> str:
     """The sentence that refuses a path where there is nothing: the nearest name beside it.
+
+    Args:
+        path: where nothing is.
+        otherwise: what to do where no name is near, such as "edgenet export makes a bundle".
 
     >>> nothing_at("bundles/rip")
     "nothing at 'bundles/rip'"
@@ -138,5 +142,6 @@ def nothing_at(path: Path | str) -> str:
     except OSError:
         beside = []
     near = difflib.get_close_matches(path.name, beside, n=1)
-    hint = f"; did you mean {str(path.parent / near[0])!r}?" if near else ""
+    hint = f"did you mean {str(path.parent / near[0])!r}?" if near else otherwise
+    hint = hint and f"; {hint}"
     return f"nothing at {str(path)!r}{hint}"

@@ -85,7 +85,7 @@ def test_threshold_leaves_out_what_is_below(folder):
     arguments = (TINY, "--source", folder / "1.png", "--top-k", 6)
     (cut,) = records(run(*arguments, "--json", "--threshold", second + 1e-4))
     assert cut["top"] == whole["top"][:1]
-    assert run(*arguments, "--threshold", 1).stdout.split()[-1] == "-"
+    assert run(*arguments, "--threshold", 1).stdout.split()[-1] == "unknown"
 
 
 def test_damaged_pictures_are_named_and_left_out(folder):

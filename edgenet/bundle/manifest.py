@@ -136,7 +136,7 @@ def read(root: Path) -> Manifest:
         BundleError: there is none, or it is malformed or newer than this reader.
     """
     if not root.exists():
-        raise BundleError(nothing_at(root))
+        raise BundleError(nothing_at(root, "edgenet export makes a bundle"))
     path = root / MANIFEST
     if not path.is_file():
         kind = "has no manifest.json" if root.is_dir() else "is a file; a bundle is a folder"

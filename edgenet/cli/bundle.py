@@ -72,6 +72,7 @@ def command(
     for path in models:
         if not path.exists():
             raise UsageError(nothing_at(path))
+    replaced = output.is_dir() and any(output.iterdir())
     with StageProgress() as progress:
         if any(path.is_dir() for path in models):
             made, said = _extended(ctx, models, output, given)
@@ -82,7 +83,7 @@ def command(
 
         click.echo(json.dumps(msgspec.to_builtins(made.manifest), indent=2))
     else:
-        click.echo("\n".join(filter(None, (_summary(made), said))))
+        click.echo("\n".join(filter(None, (_summary(made, replaced=replaced), said))))
 
 
 def _made(
@@ -163,10 +164,11 @@ def _compiled(path: Path | None) -> Any:
     return compiler.read(path.read_bytes(), str(path))
 
 
-def _summary(bundle: Bundle) -> str:
+def _summary(bundle: Bundle, *, replaced: bool) -> str:
     size = bundle.spec.preprocess
     mean, std = (", ".join(f"{v:.4g}" for v in values) for values in (size.mean, size.std))
     lines = [f"{bundle.root}  for {bundle.manifest.target}: {bundle.manifest.name}"]
+    lines += ["  replaced the bundle that was there"] if replaced else []
     for variant in bundle.variants:
         record = bundle.record(variant)
         takes, gives = record.inputs[0], record.outputs[0]

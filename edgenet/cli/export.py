@@ -80,10 +80,12 @@ def command(
         reports: list[Report] = []
         model = checkpoint.named(model)
         dataset = dataset_of(data, progress=progress)
+        output = output or Path(f"{model.resolve().name}-{target.name}")
+        replaced = output.is_dir() and any(output.iterdir())
         bundle = exporter.export(
             model,
             target,
-            output or Path(f"{model.resolve().name}-{target.name}"),
+            output,
             calibration=Choice(dataset, calib_samples, seed, calib_method) if dataset else None,
             eliminated=reports.append if eliminate_channels else None,
             command=typed(ctx),
@@ -95,15 +97,16 @@ def command(
 
         click.echo(json.dumps(msgspec.to_builtins(bundle.manifest), indent=2))
     else:
-        click.echo("\n".join(filter(None, (_summary(bundle, reports), said))))
+        click.echo("\n".join(filter(None, (_summary(bundle, reports, replaced=replaced), said))))
 
 
-def _summary(bundle: Bundle, reports: list[Report]) -> str:
+def _summary(bundle: Bundle, reports: list[Report], *, replaced: bool) -> str:
     from edgenet.report import elimination
 
     calibration = bundle.manifest.calibration
     assert calibration is not None
     lines = [f"{bundle.root}  for {bundle.manifest.target}: {bundle.manifest.name}"]
+    lines += ["  replaced the bundle that was there"] if replaced else []
     for variant in bundle.variants:
         record = bundle.record(variant)
         takes = record.inputs[0]

@@ -44,7 +44,9 @@ def read(path: Path) -> Given:
     if not path.is_file():
         raise ExportError(nothing_at(path))
     if path.suffix not in readers:
-        raise ExportError(f"{path} is neither a .tflite nor a .onnx file, by its name")
+        raise ExportError(
+            f"{path} is neither a .tflite nor a .onnx file, by its name; give one that is"
+        )
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -69,7 +69,9 @@ def matching(pattern: str) -> list[Path]:
     """
     found = sorted(path for path in _glob(Path(pattern)) if path.is_file())
     if not found:
-        raise SourceError(f"no file matches {pattern!r}")
+        raise SourceError(
+            f"no file matches {pattern!r}; look at the folder, and at how its names end"
+        )
     return found
 
 

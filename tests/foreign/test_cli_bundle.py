@@ -83,6 +83,12 @@ def test_every_kind_answers_as_its_definition_says(folder, kind):
     assert run("verify", folder / "b").exit_code == 0
 
 
+def test_a_bundle_that_is_replaced_is_said(folder):
+    words = (folder / "int8.tflite", "--labels", folder / "labels.txt", "-o", folder / "b")
+    assert "replaced the" not in made(*words).stdout
+    assert "\n  replaced the bundle that was there\n" in made(*words).stdout
+
+
 def test_model_goes_through_every_command(folder):
     """Two pictures of each class, named by the model itself, so that its accuracy is 1."""
     made(

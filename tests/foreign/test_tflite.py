@@ -141,7 +141,9 @@ def test_compiled_model_is_sent_to_its_option(tmp_path):
 def test_other_files_are_refused(tmp_path):
     with pytest.raises(ExportError, match="nothing at"):
         foreign.read(tmp_path / "none.tflite")
-    with pytest.raises(ExportError, match=r"is neither a \.tflite nor a \.onnx file, by its name"):
+    with pytest.raises(
+        ExportError, match=r"is neither a \.tflite nor a \.onnx file, by its name; give one"
+    ):
         read(tmp_path, b"", "model.pt")
     with pytest.raises(GraphError, match="is not a TFLite model"):
         read(tmp_path, b"text", "model.tflite")

@@ -169,6 +169,7 @@ def test_export_says_where_the_bundle_is_and_what_comes_next(
     assert result.exit_code == 0, result.output
     assert f"{out}  for rpi: mobilenet_v1_0.25_32" in result.output
     assert f"edgenet verify {out}" in result.output
+    assert "replaced" not in result.output
     assert Bundle.open(out).variants == ("fp32.tflite", "int8.tflite")
 
 

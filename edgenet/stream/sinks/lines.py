@@ -67,7 +67,10 @@ class File:
         try:
             self._file = path.open("ab+", buffering=0)
         except OSError as error:
-            raise SinkError(f"{path} cannot be opened: {error.strerror}") from error
+            raise SinkError(
+                f"{path} cannot be opened: {error.strerror}; name a file in a folder that is there"
+                " and that you may write to"
+            ) from error
         self._regular = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
         self._size = self._file.seek(0, os.SEEK_END) if self._regular else 0
         self.empty = not self._size
