@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import ipaddress
 import re
 import secrets
@@ -10,7 +9,9 @@ import socket
 from dataclasses import dataclass
 from typing import Self
 
-from edgenet.errors import SinkError, UsageError
+from edgenet.errors import UsageError
+from edgenet.listening import refusal
+from edgenet.url import at
 
 SHORTEST_TOKEN = 16
 _TOKEN = re.compile(r"[\w.~-]+", re.ASCII)
@@ -92,24 +93,8 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.listen()
     except OSError as error:
         listening.close()
-        raise _refusal(error, host, port) from error
+        raise refusal(error, "the view", host, port) from error
     return listening
-
-
-def _refusal(error: OSError, host: str, port: int) -> SinkError | UsageError:
-    if error.errno == errno.EADDRINUSE:
-        return SinkError(
-            f"port {port} of {host!r} is taken by another program; choose another port for the"
-            " view, or 0 for a free one"
-        )
-    if error.errno == errno.EACCES:
-        return SinkError(f"port {port} needs the rights of root; choose one from 1024 for the view")
-    if error.errno == errno.EADDRNOTAVAIL:
-        return UsageError(
-            f"{host!r} is not an address of this machine; let the view listen on 127.0.0.1, or"
-            " on 0.0.0.0 for every network"
-        )
-    return SinkError(f"the view cannot listen on port {port} of {host!r}: {error.strerror}")
 
 
 def _address(listening: socket.socket) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
@@ -123,9 +108,7 @@ def _is_loopback(listening: socket.socket) -> bool:
 def _url(listening: socket.socket, host: str) -> str:
     if _address(listening).is_unspecified:
         host = _own_address()
-    elif ":" in host:
-        host = f"[{host}]"
-    return f"http://{host}:{listening.getsockname()[1]}/"
+    return f"http://{at(host, listening.getsockname()[1])}/"
 
 
 def _own_address() -> str:
