@@ -196,7 +196,7 @@ def test_a_broker_that_is_killed_and_started_again_gets_the_newest_result(
             sink.publish(make("cat"), frame)
             listener.wait_for("edgenet/door/availability", b"online".__eq__)
         broker.kill()
-        said.wait_for("not connected (")
+        said.wait_for("not connected (the connection broke)")
         for index in range(1000):
             sink.publish(make("bee", frame=index), frame)
         broker.start()
