@@ -13,7 +13,7 @@ from string import Template
 import numpy as np
 
 import edgenet
-from edgenet.codegen import pack, text
+from edgenet.codegen import pack, report, text
 from edgenet.codegen.call import Call, Constant, Lowered
 from edgenet.codegen.program import Golden, Program, constants
 from edgenet.int8.graph import Array, Port
@@ -38,13 +38,15 @@ def files(program: Program, golden: Golden) -> dict[str, str]:
     }
 
 
-def write(program: Program, folder: Path, others: Mapping[str, str] | None = None) -> None:
-    """Write the folder, whole or not at all.
+def write(
+    program: Program, folder: Path, boards: Mapping[str, report.Measured] | None = None
+) -> None:
+    """Write the folder with its reports, whole or not at all.
 
     Args:
         program: what to write.
         folder: where; what is there goes.
-        others: more files by name, reports for example.
+        boards: what was counted, by board, for the reports.
 
     Raises:
         OSError: it cannot be written.
@@ -52,7 +54,10 @@ def write(program: Program, folder: Path, others: Mapping[str, str] | None = Non
     draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     try:
         draft.mkdir(parents=True)
-        for name, content in {**files(program, program.golden()), **(others or {})}.items():
+        for name, content in {
+            **files(program, program.golden()),
+            **report.files(program, boards),
+        }.items():
             (draft / name).write_text(content, encoding="utf-8", newline="\n")
         if folder.exists():
             shutil.rmtree(folder)

@@ -249,7 +249,7 @@ def _model(folder: Path) -> tuple[str, dict[str, int]]:
     """Name of a written program, and the numbers of its header."""
     found = sorted(folder.glob("*_golden.h"))
     if not found:
-        raise TargetError(f"{folder} holds no generated program; run: edgenet export --target mcu")
+        raise TargetError(f"{folder} holds no generated program; edgenet.codegen.emit writes one")
     name = found[0].name.removesuffix("_golden.h")
     macros = {}
     for line in (folder / f"{name}.h").read_text().splitlines():
