@@ -20,7 +20,9 @@ from edgenet.dataset import open_dataset  # noqa: E402
 pytestmark = [pytest.mark.slow, pytest.mark.torch]
 
 README = Path(__file__).parent.parent.parent / "README.md"
-USES = README.read_text(encoding="utf-8").partition("## Three uses")[2].partition("## Installing")[0]
+USES = (
+    README.read_text(encoding="utf-8").partition("## Three uses")[2].partition("## Installing")[0]
+)
 # those that need a Pi: test_pi_vm.py
 DEVICE = "pi@raspberrypi.local"
 # a model of a minute, which need not be good
