@@ -67,14 +67,14 @@ def fold_transposes(graph: Graph) -> Graph:
     """
     for layer in graph.layers:
         if isinstance(layer, g.Transpose):
-            if _moves_nothing(layer, graph):
-                reshape = g.Reshape(layer.name, layer.inputs, layer.output)
-                return _with_layers(graph, [reshape if x is layer else x for x in graph.layers])
             readers = [other for other in graph.layers if layer.output in other.inputs]
             means = [x for x in readers if isinstance(x, g.Mean) and _folds(layer, x)]
             if means:
                 changed = {id(mean): _turned(mean, layer) for mean in means}
                 return _with_layers(graph, [changed.get(id(x), x) for x in graph.layers])
+            if _moves_nothing(layer, graph):
+                reshape = g.Reshape(layer.name, layer.inputs, layer.output)
+                return _with_layers(graph, [reshape if x is layer else x for x in graph.layers])
     return graph
 
 
