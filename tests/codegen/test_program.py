@@ -99,20 +99,26 @@ def test_uint8_models_run_as_int8_ones(tmp_path):
 @pytest.mark.parametrize(
     "compiler",
     [
-        pytest.param(("gcc", *STRICT), marks=pytest.mark.tool("cc")),
-        pytest.param(("g++", "-x", "c++", *WARNINGS), marks=pytest.mark.tool("cc")),
-        pytest.param(("clang", *STRICT), marks=pytest.mark.tool("clang")),
+        pytest.param(("gcc", *STRICT), marks=pytest.mark.tool("cc"), id="gcc"),
+        pytest.param(("g++", "-x", "c++", *WARNINGS), marks=pytest.mark.tool("cc"), id="g++"),
+        pytest.param(
+            ("clang", *STRICT), marks=[pytest.mark.tool("clang"), pytest.mark.slow], id="clang"
+        ),
         *(
             pytest.param(
                 ("arm-none-eabi-gcc", f"-mcpu=cortex-{core}", "-mthumb", *STRICT),
-                marks=pytest.mark.tool("arm-none-eabi-gcc"),
+                marks=[
+                    pytest.mark.tool("arm-none-eabi-gcc"),
+                    *([] if core == "m4" else [pytest.mark.slow]),
+                ],
                 id=core,
             )
-            for core in ("m0plus", "m4")
+            for core in ("m0plus", "m4", "m55")
         ),
         pytest.param(
             ("riscv64-unknown-elf-gcc", *RISCV, *STRICT),
-            marks=pytest.mark.tool("riscv64-unknown-elf-gcc"),
+            marks=[pytest.mark.tool("riscv64-unknown-elf-gcc"), pytest.mark.slow],
+            id="riscv",
         ),
     ],
 )
