@@ -81,7 +81,7 @@ class ReferenceSession:
         return _merge(codes ^ np.int8(-128) if stored == "uint8" else codes).view(stored)
 
     def values(self, codes: dict[int, Array]) -> dict[int, Array]:
-        """All values, int8 (pictures, *shape), of those of the inputs; the latter are among them."""
+        """All values, int8 (pictures, *shape), of those of the inputs, which are among them."""
         codes = dict(codes)
         for layer in self.graph.layers:
             given = [codes[index] for index in layer.inputs]
