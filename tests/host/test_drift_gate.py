@@ -17,6 +17,7 @@ from edgenet.cli.main import main
 from edgenet.dataset import Dataset, open_dataset
 from edgenet.drift.evaluate import Options, evaluate
 from edgenet.drift.sqnr import sqnr_db
+from edgenet.golden import answers
 from edgenet.host import export
 from edgenet.host.quantize import Calibrator
 from edgenet.spec import ModelSpec, Preprocess
@@ -101,7 +102,7 @@ def write(
     calibrator = Calibrator(net, SPEC, per_channel=per_channel)
     calibrator.observe(picture[None] for picture in pictures)
     models = export.convert(net, calibrator, SPEC, VARIANTS)
-    golden, tensors = export.answers(models, SPEC, folder)
+    golden, tensors = answers(models, SPEC, folder)
     return bundle.write(
         folder / "bundle",
         name="small",
