@@ -17,6 +17,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -248,7 +249,7 @@ def test_deploy_brings_everything_over_ssh(pi: Pi, bundle: Path) -> None:
         assert done.returncode == 0, done.stderr
         assert "runs on pi" in done.stdout
         assert pi.show("ActiveState") == "active"
-        folder = pi.ssh("ls -d /opt/edgenet/environments/*/packages.txt")
+        folder = pi.ssh("ls -t /opt/edgenet/environments/*/packages.txt | head -1")
         listed = dict(
             line.split("==") for line in pi.ssh(f"cat {folder}").splitlines() if "==" in line
         )
@@ -293,8 +294,10 @@ def test_the_camera_can_go_and_come_back(pi: Pi) -> None:
 
 def test_the_source_of_cameras_passes_its_tests_there(pi: Pi) -> None:
     with pi.step("tests/test_stream_v4l2.py there, on a camera of the kernel's"):
-        carry(pi, "pytest", "_pytest", "pluggy", "iniconfig", "pygments", "packaging")
-        python = pi.ssh("ls /opt/edgenet/environments/*/bin/python").splitlines()[0]
+        carry(pi, "pytest", "pluggy", "iniconfig", "pygments", "packaging")
+        python = pi.ssh(
+            f"systemctl show {SERVICE} --property=ExecStart | sed 's/.*path=//; s/ .*//'"
+        )
         pi.ssh(f"sudo systemctl stop {SERVICE}")
         said = pi.ssh(
             f"cd testing && PYTHONPATH=. {python} -m pytest -c /dev/null -p no:cacheprovider"
@@ -307,9 +310,11 @@ def test_the_source_of_cameras_passes_its_tests_there(pi: Pi) -> None:
 
 def carry(pi: Pi, *packages: str) -> None:
     """Brings Python packages of this environment, and the test, into a folder there."""
-    site = Path(pytest.__file__).parent.parent
+    files = [
+        file for name in packages for file in metadata.files(name) or () if ".." not in file.parts
+    ]
     pack = [
-        "tar", "-c", "--exclude=__pycache__", "-C", site, *packages,
+        "tar", "-c", "--exclude=*.pyc", "-C", Path(pytest.__file__).parent.parent, *files,
         "-C", ROOT, "tests/test_stream_v4l2.py",
     ]  # fmt: skip
     packed = subprocess.run(pack, capture_output=True, check=True).stdout
