@@ -125,7 +125,7 @@ def test_the_page_shows_the_picture_the_answer_and_the_numbers(serve, browse, wa
             stages = await page.evaluate(text("stages"))
             assert stages == "capture4.0preprocess1.0invoke5.0postprocess0.5publish0.3"
             line = "document.getElementById('line').getAttribute('d').split('L').length"
-            assert await page.evaluate(line) > 10
+            await page.until(f"{line} > 10")
             assert await page.evaluate("document.getElementById('warning').hidden")
             throttled.write_text("50005")
             await page.until(f"{text('warning')} === 'Slowed down: under-voltage, throttled'")
