@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 # lines of code in edgenet/ and targets/, as tinygrad counts its own: neither blank lines nor
 # comments nor docstrings; raising a cap is a commit of its own
-LINES = {"py": 26_000, "c": 3000}
+LINES = {"py": 34_000, "c": 5000}
 LARGEST = 500_000  # bytes of one file; weights are the exception
 LAYOUT = {
     tokenize.ENCODING, tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE,
