@@ -22,7 +22,7 @@ import numpy as np
 from bench import NETWORKS, export, verdict
 
 from edgenet.bundle import Bundle
-from edgenet.environment import Probe
+from edgenet.environment import Probe, usable_cores
 from edgenet.runner import Frame
 from edgenet.runtime import litert
 from edgenet.stream import loop
@@ -261,7 +261,8 @@ def live_loop(
 ) -> tuple[float, Snapshot]:
     """Results a second of what ``edgenet run --source ... --json`` runs."""
     found, clocked = Statistics(), Clocked()
-    source = Ahead(camera, bundle.spec.preprocess) if settings.ahead else camera
+    ahead = settings.ahead and usable_cores() > runner.busy_cores
+    source = Ahead(camera, bundle.spec.preprocess) if ahead else camera
     with (
         closing(JsonLines(File(Path(os.devnull)))) as sink,
         closing(Grabber(lambda: source, on_event=print)) as grabber,

@@ -209,6 +209,20 @@ def test_what_a_camera_says_goes_to_standard_error_and_no_frame_is_a_failure(mon
     ]
 
 
+@pytest.mark.parametrize(("cores", "ahead"), [(1, False), (2, False), (3, True)])
+def test_frames_are_fitted_ahead_where_the_engine_leaves_a_core(monkeypatch, cores, ahead):
+    asked = []
+
+    def open_frames(source, **options):
+        asked.append(options["ahead"])
+        return Lost(lambda event: None, lambda event: None)
+
+    monkeypatch.setattr(sources, "open_frames", open_frames)
+    monkeypatch.setattr("edgenet.environment.usable_cores", lambda: cores)
+    run("--num-threads", 2)
+    assert asked == [Bundle.open(TINY).spec.preprocess if ahead else None]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

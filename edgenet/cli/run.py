@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgenet.bundle import Bundle
     from edgenet.cli.rows import LiveLine, Rows
     from edgenet.runner import Runner, Source
+    from edgenet.spec import Preprocess
     from edgenet.stream.grabber import Grabber
     from edgenet.stream.result import Sink
     from edgenet.stream.sinks import Setting
@@ -96,11 +97,12 @@ def _run(bundle: Bundle, source: str, given: dict[str, Any], stop: Stop) -> None
     chosen = _chosen(bundle, given)
     answer = {name: given[name] for name in ("top_k", "threshold", "smooth")}
     with ExitStack() as opened:
-        frames = _frames(source, bundle, given["give_up"], show, statistics, skipped)
-        opened.callback(frames.close)
         runner = opened.enter_context(_prepared(target, bundle, chosen))
         for note in getattr(runner, "notes", ()):
             show.say(note)
+        ahead = _fits_ahead(runner, bundle)
+        frames = _frames(source, given["give_up"], show, statistics, skipped, ahead)
+        opened.callback(frames.close)
         model = getattr(runner, "variant", bundle.manifest.name)
         setting = _setting(bundle, statistics, show, given["threshold"])
         sinks = _sinks(texts, setting, given, opened)
@@ -118,15 +120,21 @@ def _run(bundle: Bundle, source: str, given: dict[str, Any], stop: Stop) -> None
         raise DataError(f"no picture could be classified; skipped {len(skipped)}")
 
 
+def _fits_ahead(runner: Runner, bundle: Bundle) -> Preprocess | None:
+    """What live frames are fitted to while the model runs, where a core is left for that."""
+    from edgenet.environment import usable_cores
+
+    return bundle.spec.preprocess if usable_cores() > getattr(runner, "busy_cores", 1) else None
+
+
 def _frames(
     source: str,
-    bundle: Bundle,
     give_up_s: float,
     show: Rows | LiveLine,
     statistics: Statistics,
     skipped: list[DataError],
+    ahead: Preprocess | None,
 ) -> Source | Grabber:
-    from edgenet.environment import usable_cores
     from edgenet.stream.source import open_frames
 
     def skip(error: DataError) -> None:
@@ -137,8 +145,6 @@ def _frames(
         statistics.note(event)
         show.say(event)
 
-    # on a single core it would only take time from the model
-    ahead = bundle.spec.preprocess if usable_cores() > 1 else None
     return open_frames(
         source, on_error=skip, on_event=show.say, on_lost=lost, give_up_s=give_up_s, ahead=ahead
     )

@@ -21,6 +21,7 @@ class InProcess:
         backend: the engine; the one for the variant's format by default.
 
     Attributes:
+        busy_cores: how many the engine takes while it runs; the loop leaves them to it.
         notes: what a person should know of how the bundle runs, a sentence each; after ``prepare``.
     """
 
@@ -34,7 +35,7 @@ class InProcess:
     ) -> None:
         self.bundle = bundle
         self.variant = variant
-        self.threads = threads
+        self.threads = self.busy_cores = threads
         self.backend = backend
         self.notes: tuple[str, ...] = ()
         self._classifier: Classifier | None = None

@@ -80,6 +80,7 @@ class OnEdgeTpu(InProcess):
 
     def __init__(self, bundle: Bundle, *, threads: int) -> None:
         super().__init__(bundle, COMPILED, threads=threads, backend=edgetpu.EdgeTpu())
+        self.busy_cores = 1
 
     def prepare(self, workdir: Path) -> Footprint:
         """Load the model and send its weights to the device, with a first inference.

@@ -269,7 +269,6 @@ def test_control_c_cleans_up_there(far_scratch: Path) -> None:
             break
         time.sleep(0.1)
     number = pids[0].read_text().strip()
-    time.sleep(2)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=100)
     assert process.returncode == 1
