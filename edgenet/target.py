@@ -161,8 +161,16 @@ class Target:
             TargetError: runner.py is missing, does not define ``runner``, or takes no such option.
             UsageError: a backend is named, and the target has no choice of them.
         """
-        module = self._module()
-        make = getattr(module, "runner", None)
+        self.check_options(bundle, **options)
+        return cast("Runner", self._module().runner(self, bundle, **options))
+
+    def check_options(self, bundle: Bundle, **options: object) -> None:
+        """Refuse options that the runner does not take; nothing is opened.
+
+        Raises:
+            TargetError, UsageError: as ``runner``.
+        """
+        make = getattr(self._module(), "runner", None)
         if make is None:
             raise TargetError(
                 f"{self.folder}/runner.py defines no function runner(target, bundle, **options)"
@@ -177,7 +185,6 @@ class Target:
             signature.bind(self, bundle, **options)
         except TypeError as error:
             raise TargetError(f"{self.name}'s runner cannot be opened: {error}") from error
-        return cast("Runner", make(self, bundle, **options))
 
     def _module(self) -> ModuleType:
         if not self.folder.joinpath("runner.py").is_file():

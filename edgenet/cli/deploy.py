@@ -103,7 +103,7 @@ def command(
     bundle, host = _where(where, action)
     layout = Layout(name, os.environ.get(ROOT, ""))
     if action is None:
-        opened, target = _opened(Path(bundle), given["variant"])
+        opened, target = _opened(Path(bundle), given)
         service = _service(ctx, given, opened)
     with Remote(host) as remote:
         device = Device(remote, layout)
@@ -212,7 +212,7 @@ def _secrets(given: dict[str, Any]) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def _opened(folder: Path, variant: str | None) -> tuple[Bundle, Target]:
+def _opened(folder: Path, given: dict[str, Any]) -> tuple[Bundle, Target]:
     from edgenet import target
     from edgenet.bundle import Bundle
 
@@ -223,9 +223,12 @@ def _opened(folder: Path, variant: str | None) -> tuple[Bundle, Target]:
             f"{folder} is for the target {name!r}, which is not part of edgenet, so the device"
             f" would not know it; export for one of {', '.join(target.names())}"
         )
-    if variant is not None and variant not in bundle.variants:
+    if (variant := given["variant"]) is not None and variant not in bundle.variants:
         raise UsageError(f"{folder}: {unknown('variant', variant, bundle.variants)}")
-    return bundle, target.load(name)
+    found = target.load(name)
+    if (backend := given["backend"]) is not None:
+        found.check_options(bundle, backend=backend)
+    return bundle, found
 
 
 def _run(deployment: Deployment, progress: StageProgress) -> Deployed:

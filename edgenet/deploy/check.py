@@ -36,10 +36,10 @@ def _sink(text: str, labels: tuple[str, ...]) -> None:
     if kind not in KINDS:
         raise UsageError(unknown("sink", kind, KINDS))
     if kind == "gpio":
-        gpio._parse(text, labels)
+        gpio.parse(text, labels)
     elif kind in ("mqtt", "mqtts"):
         address = parse(text, secret=mqtt.PASSWORD, options=("every", "discovery"))
-        mqtt._topic(address)
+        mqtt.topic_of(address)
         address.seconds("every", 0)
     elif kind in ("http", "https"):
         parse(text, secret=webhook.TOKEN, options=("every",)).seconds("every", 0)

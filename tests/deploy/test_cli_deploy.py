@@ -213,9 +213,12 @@ def _held(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def test_an_engine_is_passed_on_to_the_service(deploy: Any) -> None:
+def test_an_engine_that_the_target_does_not_offer_is_refused_before_anything_is_sent(
+    deploy: Any,
+) -> None:
     result = deploy("--source", "fake", "--backend", "litert")
-    assert "pc has no choice of engine" in result.stderr
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1].startswith("Error: pc has no choice of engine")
 
 
 @pytest.mark.slow

@@ -32,7 +32,7 @@ class Gpio:
     """
 
     def __init__(self, text: str, setting: Setting) -> None:
-        pin, label, frames = _parse(text, setting.labels)
+        pin, label, frames = parse(text, setting.labels)
         self._name = f"gpio:{pin}"
         self._streak = Streak(label, frames)
         self._device = _output(pin, self._name)
@@ -61,7 +61,12 @@ class Gpio:
         self._device.close()
 
 
-def _parse(text: str, labels: tuple[str, ...]) -> tuple[int, str, int]:
+def parse(text: str, labels: tuple[str, ...]) -> tuple[int, str, int]:
+    """Pin, label and frames of ``gpio:PIN=LABEL[:FRAMES]``.
+
+    Raises:
+        UsageError: the words are wrong, or there is no such label.
+    """
     match = re.fullmatch(r"gpio:(\d{1,2})=(.+)", text, flags=re.DOTALL)
     if not match:
         raise UsageError(f"{text!r} is no pin and label; {_FORM}")

@@ -47,7 +47,7 @@ class Mqtt:
 
     def __init__(self, text: str, setting: Setting) -> None:
         address = parse(text, secret=PASSWORD, options=("every", "discovery"))
-        self.topic = _topic(address)
+        self.topic = topic_of(address)
         self._setting = setting
         self._name = address.url.bare
         self._pace = Pace(address.seconds("every", _EVERY_S))
@@ -131,7 +131,12 @@ class Mqtt:
             self._setting.say(f"{self._name}: not connected ({reason}); trying until it is")
 
 
-def _topic(address: Address) -> str:
+def topic_of(address: Address) -> str:
+    """The topic in a broker's address.
+
+    Raises:
+        UsageError: there is none, or it is not one to publish to.
+    """
     topic = address.url.path.strip("/")
     if not topic:
         raise UsageError(
