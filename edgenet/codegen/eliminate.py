@@ -97,6 +97,16 @@ def eliminate(
     return written, _report(graph, int8.build(smaller), data, written)
 
 
+def untouched(data: bytes, name: str = "the model") -> Report:
+    """The report on a model whose channels all stay.
+
+    Raises:
+        GraphError: as ``eliminate``.
+    """
+    graph = int8.build(tflite.read(data, name))
+    return _report(graph, graph, data, data)
+
+
 def _report(before: Graph, after: Graph, data: bytes, written: bytes) -> Report:
     layers = []
     for old, new in zip(before.layers, after.layers, strict=True):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from edgenet import int8, tflite
-from edgenet.codegen.eliminate import Report, eliminate
+from edgenet.codegen.eliminate import Report, eliminate, untouched
 from edgenet.codegen.passes import simplify
 from edgenet.errors import GraphError
 from edgenet.int8 import graph as g
 from edgenet.int8.graph import Graph, Layer
 
 
-def read(data: bytes, name: str) -> tuple[Graph, Report]:
+def read(data: bytes, name: str, *, elimination: bool = True) -> tuple[Graph, Report]:
     """The graph of an int8 or uint8 .tflite, and what channel elimination saved in it.
 
     Layers are Conv, Depthwise, FullyConnected, Pool, Mean over rows and columns, Add, Pad,
@@ -21,11 +21,15 @@ def read(data: bytes, name: str) -> tuple[Graph, Report]:
     Args:
         data: the file.
         name: what to call it in sentences.
+        elimination: whether dead channels go.
 
     Raises:
         GraphError: the file is damaged, or holds what there is no kernel for.
     """
-    smaller, report = eliminate(data, name, rounding="gemmlowp-double")
+    if elimination:
+        smaller, report = eliminate(data, name, rounding="gemmlowp-double")
+    else:
+        smaller, report = data, untouched(data, name)
     graph = simplify(int8.build(tflite.read(smaller, name)))
     for layer in graph.layers:
         reason = _refusal(layer, graph)

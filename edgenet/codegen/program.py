@@ -109,12 +109,13 @@ def golden(graph: Graph, codes: dict[int, Array]) -> Golden:
     )
 
 
-def program(data: bytes, name: str) -> Program:
+def program(data: bytes, name: str, *, elimination: bool = True) -> Program:
     """The program of a .tflite.
 
     Args:
         data: an int8 or uint8 model.
         name: prefix of all that is generated, an identifier in small letters.
+        elimination: whether dead channels go; the outputs are the same either way.
 
     Raises:
         UsageError: the name is no such identifier.
@@ -125,7 +126,7 @@ def program(data: bytes, name: str) -> Program:
             f"{name!r} cannot be the name of a program in C: use a small letter first, then small"
             " letters, digits and _, 31 at most"
         )
-    graph, report = read(data, name)
+    graph, report = read(data, name, elimination=elimination)
     layers, planned = _planned([lower(layer, graph) for layer in graph.layers], graph)
     return Program(
         name=name,
