@@ -18,6 +18,8 @@ from edgenet.codegen.call import Call, Constant, Lowered
 from edgenet.codegen.program import Golden, Program, constants
 from edgenet.int8.graph import Array, Port
 
+SOURCES = "src"
+"""The folder's C, where Arduino and PlatformIO look for it."""
 CTYPES = {"int8": "int8_t", "int32": "int32_t", "uint32": "uint32_t"}
 
 
@@ -25,16 +27,19 @@ def files(program: Program, golden: Golden) -> dict[str, str]:
     """Every file of the folder by name; the same program gives the same text."""
     writer = _Writer(program)
     name = program.name
-    return {
+    sources = {
         f"{name}.h": writer.header(),
         f"{name}.c": writer.schedule(),
         f"{name}_weights.h": writer.weight_declarations(),
         f"{name}_weights.c": writer.weights(),
         f"{name}_golden.h": writer.golden(golden),
         f"{name}_selftest.c": writer.template("selftest.c"),
-        "example_main.c": writer.template("example_main.c"),
-        "LICENSE": writer.template("LICENSE"),
         **writer.kernels(),
+    }
+    return {
+        **{f"{SOURCES}/{file}": content for file, content in sources.items()},
+        "examples/main.c": writer.template("example_main.c"),
+        "LICENSE": writer.template("LICENSE"),
     }
 
 
@@ -58,7 +63,9 @@ def write(
             **files(program, program.golden()),
             **report.files(program, boards),
         }.items():
-            (draft / name).write_text(content, encoding="utf-8", newline="\n")
+            path = draft / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(content, encoding="utf-8", newline="\n")
         if folder.exists():
             shutil.rmtree(folder)
         draft.replace(folder)

@@ -81,7 +81,7 @@ def _build(name: str, folder: Path, workdir: Path) -> Path:
         raise TargetError("no C compiler, cc, is installed; it builds programs for this machine")
     workdir.mkdir(parents=True, exist_ok=True)
     library = workdir / f"{name}.so"
-    sources = [str(path) for path in sorted(folder.glob(f"{name}*.c"))]
+    sources = [str(path) for path in sorted(folder.glob("src/*.c"))]
     command = [compiler, *_FLAGS, *sources, "-o", str(library)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

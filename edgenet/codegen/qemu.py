@@ -132,10 +132,10 @@ def build(folder: Path, board: Board, workdir: Path, *, flags: Sequence[str] = (
     lines = [f'#include "{name}.h"', *(f"#define MODEL_{word} {upper}_{word}" for word in words)]
     lines += [f"#define model_{function} {name}_{function}" for function in functions]
     (workdir / "model.h").write_text("\n".join(lines) + "\n")
-    mine = [path for path in sorted(folder.glob("*.c")) if path.name.startswith(name)]
-    mine = [path for path in mine if not path.name.endswith("_selftest.c")]
+    sources = folder / "src"
+    mine = [path for path in sorted(sources.glob("*.c")) if path.name != f"{name}_selftest.c"]
     objects = [
-        _compile(path, workdir, [*core, *FLAGS, *flags, f"-I{folder}", f"-I{workdir}"])
+        _compile(path, workdir, [*core, *FLAGS, *flags, f"-I{sources}", f"-I{workdir}"])
         for path in mine
     ]
     elf = workdir / f"{name}.elf"
@@ -144,7 +144,7 @@ def build(folder: Path, board: Board, workdir: Path, *, flags: Sequence[str] = (
             _compile(
                 firmware / file,
                 workdir,
-                [*core, "-O2", "-ffreestanding", f"-I{folder}", f"-I{workdir}", f"-I{firmware}"],
+                [*core, "-O2", "-ffreestanding", f"-I{sources}", f"-I{workdir}", f"-I{firmware}"],
             )
             for file in ("start.c", "main.c")
         ]
@@ -247,12 +247,12 @@ def _flash(linker_map: str, harness: set[str]) -> int:
 
 def _model(folder: Path) -> tuple[str, dict[str, int]]:
     """Name of a written program, and the numbers of its header."""
-    found = sorted(folder.glob("*_golden.h"))
+    found = sorted(folder.glob("src/*_golden.h"))
     if not found:
         raise TargetError(f"{folder} holds no generated program; edgenet.codegen.emit writes one")
     name = found[0].name.removesuffix("_golden.h")
     macros = {}
-    for line in (folder / f"{name}.h").read_text().splitlines():
+    for line in (folder / "src" / f"{name}.h").read_text().splitlines():
         words = line.split()
         if len(words) >= 3 and words[0] == "#define" and words[2].rstrip("u").isdigit():
             macros[words[1].removeprefix(f"{name.upper()}_")] = int(words[2].rstrip("u"))

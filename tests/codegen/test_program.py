@@ -125,9 +125,11 @@ def test_uint8_models_run_as_int8_ones(tmp_path):
 def test_every_compiler_is_content(compiler, tmp_path):
     made = program(everything(), "net")
     files = emit.files(made, made.golden(1))
-    for name, content in files.items():
-        (tmp_path / name).write_text(content)
-    sources = [name for name in files if name.endswith(".c") and name != "example_main.c"]
+    (tmp_path / "src").mkdir()
+    sources = [name for name in files if name.startswith("src/")]
+    for name in sources:
+        (tmp_path / name).write_text(files[name])
+    sources = [name for name in sources if name.endswith(".c")]
     command = [*compiler, "-O1", "-c", *sources]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert not done.returncode, done.stderr[:2000]
@@ -139,12 +141,12 @@ def test_two_models_link_into_one_program(tmp_path):
     for name, seed in (("one", 0), ("two", 1)):
         write(network(seed)[0], tmp_path / name, name)
     (tmp_path / "main.c").write_text(
-        '#include "one/one.h"\n#include "two/two.h"\n'
+        '#include "one/src/one.h"\n#include "two/src/two.h"\n'
         "static int8_t a[ONE_ARENA_BYTES] __attribute__((aligned(16)));\n"
         "static int8_t b[TWO_ARENA_BYTES] __attribute__((aligned(16)));\n"
         "int main(void) { return one_selftest(a) || two_selftest(b); }\n"
     )
-    sources = [str(p) for n in ("one", "two") for p in sorted((tmp_path / n).glob(f"{n}*.c"))]
+    sources = [str(p) for n in ("one", "two") for p in sorted((tmp_path / n).glob("src/*.c"))]
     command = ["cc", *STRICT, *sources, str(tmp_path / "main.c"), "-o", str(tmp_path / "both")]
     subprocess.run(command, check=True)
     assert subprocess.run([tmp_path / "both"], check=False).returncode == 0
@@ -153,11 +155,13 @@ def test_two_models_link_into_one_program(tmp_path):
 @pytest.mark.tool("cc")
 def test_the_example_says_that_all_is_exact_and_says_which_layer_is_not(tmp_path):
     write(network(0)[0], tmp_path / "c")
-    command = ["cc", *sorted((tmp_path / "c").glob("*.c")), "-o", tmp_path / "example"]
+    folder = tmp_path / "c"
+    sources = [*sorted(folder.glob("src/*.c")), folder / "examples" / "main.c"]
+    command = ["cc", f"-I{folder}/src", *sources, "-o", tmp_path / "example"]
     subprocess.run(command, check=True)
     done = subprocess.run([tmp_path / "example"], capture_output=True, text=True, check=True)
     assert done.stdout == "all layers of all pictures are bit-exact\n"
-    weights = tmp_path / "c" / "net_weights.c"
+    weights = folder / "src" / "net_weights.c"
     lines = weights.read_text().splitlines()
     line = next(number for number, text in enumerate(lines) if text.startswith("    "))
     words = lines[line].split(", ")
@@ -173,18 +177,21 @@ def test_the_same_model_gives_the_same_bytes(tmp_path):
     data, _ = network(0)
     for folder in ("a", "b"):
         write(data, tmp_path / folder)
-    for path in sorted((tmp_path / "a").iterdir()):
-        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+    contents = [
+        {path.relative_to(tmp_path / f): path.read_bytes() for path in (tmp_path / f).rglob("*.*")}
+        for f in ("a", "b")
+    ]
+    assert contents[0] == contents[1]
 
 
 def test_only_kernels_that_are_called_are_written():
     made = program(network(0)[0], "net")
     files = emit.files(made, made.golden(1))
-    assert "net_en_dot_quad_s8.c" in files
-    assert "net_en_transpose_s8.c" not in files
+    assert "src/net_en_dot_quad_s8.c" in files
+    assert "src/net_en_transpose_s8.c" not in files
     unused = {"en_softmax_s8", "en_pool_max_s8", "en_add_s8"} - set(made.kernels)
     assert unused
-    assert not any(f"net_{kernel}.c" in files for kernel in unused)
+    assert not any(f"src/net_{kernel}.c" in files for kernel in unused)
 
 
 @pytest.mark.parametrize("name", ["Net", "9net", "my-net", "", "n" * 40])

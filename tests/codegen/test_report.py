@@ -12,7 +12,7 @@ TINY = Path(__file__).parents[1] / "golden" / "tiny" / "models" / "int8.tflite"
 def test_the_report_says_what_the_header_says(tmp_path):
     made = program(TINY.read_bytes(), "tiny")
     emit.write(made, tmp_path / "c")
-    header = (tmp_path / "c" / "tiny.h").read_text()
+    header = (tmp_path / "c" / "src" / "tiny.h").read_text()
     found = json.loads((tmp_path / "c" / "REPORT.json").read_text())
     assert f"#define TINY_ARENA_BYTES {found['arena_bytes']}u" in header
     assert f"#define TINY_CONSTANT_BYTES {found['constant_bytes']}u" in header
