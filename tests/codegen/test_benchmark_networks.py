@@ -72,7 +72,7 @@ def test_networks_are_of_the_published_size(name, networks):
 
 @EACH
 def test_every_tensor_is_that_of_tflm(name, tensors):
-    data, graph, codes, theirs = tensors(name)
+    _, graph, codes, theirs = tensors(name)
     session = ReferenceSession(graph)
     session.run([codes])
     for layer in graph.layers:
