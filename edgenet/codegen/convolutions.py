@@ -17,6 +17,9 @@ _ANYWHERE = -(2**31)
 _PIXELS_WORTH_UNPACKING = 13
 """Unpacking a weight takes 1.3 instructions, and saves an eighth for each pixel."""
 
+_BLOCK = 8
+"""Channels of a depthwise layer that are laid out at a time; a multiple of 4."""
+
 
 def _dot(layer: Weighted) -> dict[str, Field]:
     packed = pack.dot(layer)
@@ -109,6 +112,9 @@ def depthwise(layer: g.Depthwise, graph: Graph) -> Lowered:
     covered = 2 * pack.up_to_four(2 * columns) // 4 + 2 if stride == 1 else 2 * columns + 2
     covered = max(covered, layer.padding.left + shape[2], (columns - 1) * stride + kernel[1])
     ring = covered + covered % 2
+    # where a single row is made out of place, a few channels at a time need less
+    alone = window["out_rows"] == 1 and shape[1] == kernel[0]
+    block = min(shape[3], _BLOCK) if alone else shape[3]
     fast = packed.fast and kernel == (3, 3) and stride in (1, 2)
     fields: dict[str, Field] = {
         "weight": Constant(packed.weight),
@@ -123,6 +129,7 @@ def depthwise(layer: g.Depthwise, graph: Graph) -> Lowered:
         "depth_multiplier": layer.depth_multiplier,
         **{name: window[name] for name in list(window)[2:]},
         "ring_columns": ring,
+        "block": block,
         "whole": 0,
         "fast": int(fast),
     }
@@ -142,10 +149,11 @@ def depthwise(layer: g.Depthwise, graph: Graph) -> Lowered:
     )
     call = Call("en_depthwise_s8", "en_depthwise", fields, layer.inputs, scratch=True)
     macs = window["out_rows"] * line * kernel[0] * kernel[1]
-    scratch = 2 * kernel[0] * shape[3] * ring
-    lowered = one(layer, call, scratch, {layer.inputs[0]: (ahead, NEVER)}, macs)
+    scratch = 2 * kernel[0] * block * ring
+    walks = {layer.inputs[0]: (ahead, NEVER)} if block == shape[3] else {}
+    lowered = one(layer, call, scratch, walks, macs)
     rows = (window["out_rows"] - 1) * layer.stride[0] + kernel[0]
-    more = 2 * (rows - kernel[0]) * shape[3] * ring
+    more = 2 * (rows - kernel[0]) * block * ring
     return replace(lowered, more=more if fast else 0)
 
 

@@ -59,7 +59,7 @@ static void fill_dsp(const en_depthwise *conv, const int8_t *row, uint16_t *to)
     const int32_t width = conv->ring_columns;
     const int32_t last = conv->in_columns - 1;
     int32_t channel = 0;
-    for (; (channel + 4) <= channels; channel += 4) {
+    for (; (channel + 4) <= conv->block; channel += 4) {
         const int8_t *from = &row[channel];
         uint16_t *line = &to[channel * width];
         if (last > 0) {
@@ -74,7 +74,7 @@ static void fill_dsp(const en_depthwise *conv, const int8_t *row, uint16_t *to)
             line[3 * width] = twice(from[3]);
         }
     }
-    for (; channel < channels; channel++) {
+    for (; channel < conv->block; channel++) {
         uint16_t *line = &to[channel * width];
         for (int32_t x = 0; x < conv->in_columns; x++) {
             line[x] = twice(row[(x * channels) + channel]);
@@ -92,7 +92,7 @@ void en_depthwise_fill_s8(const en_depthwise *conv, const int8_t *row, int8_t *t
         return;
     }
 #endif
-    for (int32_t channel = 0; channel < channels; channel++) {
+    for (int32_t channel = 0; channel < conv->block; channel++) {
         int8_t *line = &to[(channel * conv->ring_columns) + conv->pad_left];
         const int8_t *from = &row[channel];
         for (int32_t x = 0; x < conv->in_columns; x++) {

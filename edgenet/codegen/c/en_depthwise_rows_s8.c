@@ -336,7 +336,7 @@ static void rows_dsp(const en_depthwise *conv, const int8_t *const *rows, int32_
     line.pair = (const int8_t *)(const void *)conv->pairs;
     line.pair_step = 4;
     line.right_offset = 16;
-    line.channels = step;
+    line.channels = conv->block * conv->depth_multiplier;
     line.relu = ((conv->range.zero_point == -128) && (conv->range.low == -128) &&
                  (conv->range.high == 127))
                     ? 1
@@ -346,7 +346,7 @@ static void rows_dsp(const en_depthwise *conv, const int8_t *const *rows, int32_
     line.left = count;
     line.row_end = line.end;
     line.count = count;
-    line.row_delta = (conv->row_stride * conv->in_channels * conv->ring_columns * 2) -
+    line.row_delta = (conv->row_stride * conv->block * conv->ring_columns * 2) -
                      (4 * ((conv->column_stride == 1) ? ((conv->out_columns + 1) / 2)
                                                       : conv->out_columns));
     line.gap = odd * step;
@@ -433,7 +433,7 @@ void en_depthwise_rows_s8(const en_depthwise *conv, const int8_t *const *rows, i
     }
 #endif
     (void)count; /* one, but for the DSP flavour */
-    for (int32_t channel = 0; channel < (conv->in_channels * conv->depth_multiplier); channel++) {
+    for (int32_t channel = 0; channel < (conv->block * conv->depth_multiplier); channel++) {
         channel_row(conv, rows, channel, &out[channel]);
     }
 }

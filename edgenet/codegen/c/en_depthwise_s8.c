@@ -24,10 +24,10 @@ static void blank(const en_depthwise *conv, int8_t *to, int32_t codes)
 /* All rows at once, so that a channel's weights are loaded once. */
 static void whole(const en_depthwise *conv, const int8_t *in, int8_t *out, int8_t *scratch)
 {
-    const int32_t row_codes = conv->in_channels * conv->ring_columns;
+    const int32_t row_codes = conv->block * conv->ring_columns;
     const int32_t covered = ((conv->out_rows - 1) * conv->row_stride) + conv->kernel_rows;
     const int8_t *rows[3];
-    blank(conv, scratch, covered * row_codes);
+    blank(conv, &scratch[6 * row_codes], (covered - 3) * row_codes);
     for (int32_t y = 0; y < en_min(conv->in_rows, covered - conv->pad_top); y++) {
         en_depthwise_fill_s8(conv, &in[y * conv->in_columns * conv->in_channels],
                              &scratch[(y + conv->pad_top) * row_codes * 2]);
@@ -39,9 +39,10 @@ static void whole(const en_depthwise *conv, const int8_t *in, int8_t *out, int8_
 }
 #endif
 
-void en_depthwise_s8(const en_depthwise *conv, const int8_t *in, int8_t *out, int8_t *scratch)
+/* The channels of a block. */
+static void block(const en_depthwise *conv, const int8_t *in, int8_t *out, int8_t *scratch)
 {
-    const int32_t row_codes = conv->in_channels * conv->ring_columns;
+    const int32_t row_codes = conv->block * conv->ring_columns;
     const int32_t row_bytes = row_codes * ((EN_DSP && (conv->fast != 0)) ? 2 : 1);
     const int32_t line = conv->out_columns * conv->in_channels * conv->depth_multiplier;
     const int8_t *rows[MOST_ROWS];
@@ -53,7 +54,6 @@ void en_depthwise_s8(const en_depthwise *conv, const int8_t *in, int8_t *out, in
         return;
     }
 #endif
-    blank(conv, scratch, conv->kernel_rows * row_codes);
     for (int32_t row = 0; row < conv->out_rows; row++) {
         const int32_t first = row * conv->row_stride;
         while (filled < (first + conv->kernel_rows)) {
@@ -77,5 +77,21 @@ void en_depthwise_s8(const en_depthwise *conv, const int8_t *in, int8_t *out, in
         }
         en_depthwise_rows_s8(conv, rows, 1, out);
         out = &out[line];
+    }
+}
+
+void en_depthwise_s8(const en_depthwise *conv, const int8_t *in, int8_t *out, int8_t *scratch)
+{
+    const int32_t outputs = conv->block * conv->depth_multiplier;
+    en_depthwise part = *conv;
+    for (int32_t first = 0; first < conv->in_channels; first += conv->block) {
+        part.block = en_min(conv->block, conv->in_channels - first);
+        /* a single row leaves the columns beside it as they are */
+        if ((first == 0) || (conv->out_rows > 1) || (conv->pad_top > 0)) {
+            blank(&part, scratch, conv->kernel_rows * part.block * conv->ring_columns);
+        }
+        block(&part, &in[first], &out[first * conv->depth_multiplier], scratch);
+        part.weight = &part.weight[outputs * conv->kernel_rows * ((conv->kernel_columns + 3) & ~3)];
+        part.pairs = &part.pairs[outputs / 2];
     }
 }

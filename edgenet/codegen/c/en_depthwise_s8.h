@@ -30,12 +30,13 @@ typedef struct {
     int32_t pad_top;
     int32_t pad_left;
     int32_t ring_columns; /* even; what every output column covers, and all input columns */
+    int32_t block;        /* channels that the ring holds: all, or a multiple of 4 at a time */
     int32_t whole;        /* there is scratch for all rows that are covered, not just for a ring */
     int32_t fast;         /* kernel 3x3, column stride 1 or 2, and as in en_dot.h */
 } en_depthwise;
 
-/* scratch: 2 * rows * input channels * columns of the ring bytes, where rows are those of the
- * kernel, or, if whole, all that output rows cover. */
+/* scratch: 2 * rows * block * columns of the ring bytes, where rows are those of the kernel, or, if
+ * whole, all that output rows cover.  Unless block is all channels, the output lies apart. */
 void en_depthwise_s8(const en_depthwise *conv, const int8_t *in, int8_t *out, int8_t *scratch);
 
 /* One row of the input into the ring, between its padding. */
