@@ -11,6 +11,7 @@
 extern "C" {
 #endif
 
+#define ${NAME}_DIGEST "${digest}" /* of the model: its sha256's first 16 digits */
 #define ${NAME}_ARENA_BYTES ${arena}u /* all RAM, inputs and outputs included */
 #define ${NAME}_ARENA_ALIGN 16u
 #define ${NAME}_CONSTANT_BYTES ${constants}u /* weights and parameters, in flash */
