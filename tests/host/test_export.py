@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from edgenet.host.checkpoint import Checkpoint
 from edgenet.host.models import build
 from edgenet.spec import EXPORTED, ModelSpec, Preprocess
 
+TINY = Path(__file__).parent.parent / "golden" / "tiny"
 LABELS = tuple("0123456789")
 SPEC = ModelSpec("mobilenet_v1", 0.25, LABELS, Preprocess(32, 32))
 
@@ -189,9 +191,12 @@ def test_the_folder_that_a_bundle_is_written_to_does_not_change_the_bundle(
     checkpoint: Path, tmp_path: Path
 ) -> None:
     words = ("--target", "rpi", "--data", "digits", "--calib-samples", "8")
+    shutil.copytree(TINY, tmp_path / "another")
     for out in ("one", "another"):
         result = run("export", *words, "--model", checkpoint, "-o", tmp_path / out)
         assert result.exit_code == 0, result.output
+        replaced = "\n  replaced the bundle that was there\n" in result.output
+        assert replaced == (out == "another")
     one, another = (tmp_path / out / "manifest.json" for out in ("one", "another"))
     assert one.read_bytes() == another.read_bytes()
     assert Bundle.open(tmp_path / "one").manifest.command == (
