@@ -12,7 +12,7 @@ from edgenet.int8.graph import Array, Layer, Output
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Constant:
-    """An array in flash; ``values`` are int8, int32 or of dtype ``pack.PAIR``."""
+    """An array in flash; ``values`` are int8, int32 or of a dtype of ``pack.STRUCTS``."""
 
     values: Array
 
@@ -30,6 +30,9 @@ class Call:
         fields: of the struct, in order; mappings are structs inside it.
         inputs: values that it reads, in the order of its arguments.
         scratch: whether it takes scratch.
+        mve: what takes its place where the compiler has MVE: another kernel with its own struct
+            and its own packed constants, of the same inputs and output; its scratch lies where
+            this one's does and is no larger than the layer's ``Work`` says.
     """
 
     kernel: str
@@ -37,6 +40,12 @@ class Call:
     fields: Mapping[str, Field]
     inputs: tuple[int, ...]
     scratch: bool = False
+    mve: Call | None = None
+
+    @property
+    def flavours(self) -> tuple[Call, ...]:
+        """This call, and what takes its place with MVE."""
+        return (self, self.mve) if self.mve else (self,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

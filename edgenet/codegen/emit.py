@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -78,16 +78,28 @@ class _Writer:
         self._program = program
         self._name = program.name
         self._names: dict[int, str] = {}  # of constants, by id
-        self._constants: list[tuple[str, Array]] = []
-        for layer in program.layers:
-            for number, call in enumerate(layer.calls):
-                self._collect(layer, call, number)
+        # each call's, flavour by flavour
+        self._constants: list[tuple[list[tuple[str, Array]], ...]] = [
+            tuple(self._collect(layer, one, number) for one in call.flavours)
+            for layer in program.layers
+            for number, call in enumerate(layer.calls)
+        ]
 
-    def _collect(self, layer: Lowered, call: Call, number: int) -> None:
-        for constant, role in zip(constants(call.fields), _roles(call.fields), strict=True):
-            name = f"{self._name}_{_struct_name(layer, number)}_{role}"
-            self._names[id(constant)] = name
-            self._constants.append((name, constant.values))
+    def _collect(self, layer: Lowered, call: Call, number: int) -> list[tuple[str, Array]]:
+        prefix = f"{self._name}_{_struct_name(layer, number)}"
+        if call is not layer.calls[number]:
+            prefix += "_mve"
+        found = constants(call.fields)
+        names = [f"{prefix}_{role}" for role in _roles(call.fields)]
+        self._names |= {id(one): name for one, name in zip(found, names, strict=True)}
+        return [(name, one.values) for one, name in zip(found, names, strict=True)]
+
+    def _chosen(self, flavours: Sequence[str]) -> str:
+        """Lines for every compiler, and instead of them those for compilers that have MVE."""
+        if len(flavours) == 1:
+            return flavours[0]
+        other, mve = flavours
+        return f"#if {self._name.upper()}_EN_MVE\n{mve}\n#else\n{other}\n#endif"
 
     def template(self, file: str, **more: str) -> str:
         """A file of ``templates`` with the program's words in it."""
@@ -139,9 +151,10 @@ class _Writer:
         graph, plan = self._program.graph, self._program.plan
         headers = sorted(
             {
-                f"{self._name}_{_header(call)}"
+                f"{self._name}_{_header(one)}"
                 for layer in self._program.layers
                 for call in layer.calls
+                for one in call.flavours
             }
         )
         functions = []
@@ -164,12 +177,16 @@ class _Writer:
     def _structs(self) -> Iterator[str]:
         for layer, step in zip(self._program.layers, self._program.plan.steps, strict=True):
             for number, call in enumerate(layer.calls):
-                fields = dict(call.fields)
-                if "backwards" in fields:
-                    fields["backwards"] = int(step.direction == "backward")
-                body = text.struct(fields, lambda constant: self._names[id(constant)])
-                struct = f"{self._name}_{call.struct}"
-                yield f"static const {struct} {_struct_name(layer, number)} = {body};\n"
+                name = _struct_name(layer, number)
+                backward = step.direction == "backward"
+                yield self._chosen([self._struct(one, name, backward) for one in call.flavours])
+
+    def _struct(self, call: Call, name: str, backward: bool) -> str:
+        fields = dict(call.fields)
+        if "backwards" in fields:
+            fields["backwards"] = int(backward)
+        body = text.struct(fields, lambda constant: self._names[id(constant)])
+        return f"static const {self._name}_{call.struct} {name} = {body};\n"
 
     def _steps(self) -> Iterator[str]:
         plan = self._program.plan
@@ -184,22 +201,36 @@ class _Writer:
                     f"&{_struct_name(layer, number)}",
                     *(f"&a[{place}]" for place in places),
                 ]
-                yield f"    {self._name}_{call.kernel}({', '.join(arguments)});"
+                yield self._chosen(
+                    [
+                        f"    {self._name}_{one.kernel}({', '.join(arguments)});"
+                        for one in call.flavours
+                    ]
+                )
             size = self._program.graph.values[output].size
             yield f"    done(hook, context, {index}, &a[{at}], {size});"
 
     def weight_declarations(self) -> str:
-        lines = [f"extern const {_ctype(v, self._name)} {n}[{len(v)}];" for n, v in self._constants]
+        lines = self._arrays(lambda name, values, ctype: f"extern {ctype} {name}[{len(values)}];")
         return self.template("weights.h", declarations="\n".join(lines))
 
     def weights(self) -> str:
         """Constants, aligned, since words are read."""
-        attribute = f"{self._name.upper()}_CONST "
-        arrays = [
-            text.array(_ctype(values, self._name), name, values, storage=f"{attribute}const")
-            for name, values in self._constants
-        ]
-        return self.template("weights.c", arrays="\n".join(arrays))
+        attribute = f"{self._name.upper()}_CONST"
+        lines = self._arrays(
+            lambda name, values, ctype: text.array(ctype, name, values, storage=attribute)
+        )
+        return self.template("weights.c", arrays="\n".join(lines))
+
+    def _arrays(self, line: Callable[[str, Array, str], str]) -> Iterator[str]:
+        """What to write for each constant, of its name, values and type; all flavours."""
+        for flavours in self._constants:
+            lines = [
+                "\n".join(line(n, v, f"const {_ctype(v, self._name)}") for n, v in arrays)
+                for arrays in flavours
+            ]
+            if any(lines):
+                yield self._chosen(lines)
 
     def golden(self, golden: Golden) -> str:
         """Inputs and outputs of pictures, and the CRC of each layer."""
@@ -300,4 +331,5 @@ def _count(number: int, *, lower: bool = False) -> str:
 
 
 def _ctype(values: Array, name: str) -> str:
-    return f"{name}_en_pair" if values.dtype == pack.PAIR else CTYPES[values.dtype.name]
+    struct = pack.STRUCTS.get(values.dtype)
+    return f"{name}_{struct}" if struct else CTYPES[values.dtype.name]

@@ -12,6 +12,12 @@ from edgenet.int8.graph import Array, Output, Weighted
 PAIR = np.dtype([("bias", "<i4", 2), ("multiplier", "<i4", 2), ("right", "<i2", 2)])
 """en_pair of en_common.h: two output channels in 20 bytes."""
 
+QUAD = np.dtype([("bias", "<i4", 4), ("multiplier", "<i4", 4), ("left", "i1", 4)])
+"""en_quad of en_common.h, for MVE: four output channels in 36 bytes."""
+
+STRUCTS = {PAIR: "en_pair", QUAD: "en_quad"}
+"""The types of arrays of structs."""
+
 
 class Packed(NamedTuple):
     """One layer's constants.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgenet.codegen.call import Constant, Lowered
+from edgenet.codegen.call import Call, Constant, Lowered
 from edgenet.codegen.calls import lower
 from edgenet.codegen.eliminate import Report
 from edgenet.codegen.graph import read
@@ -65,18 +65,15 @@ class Program:
 
     @property
     def constant_bytes(self) -> int:
-        """Bytes of weights, biases, multipliers and tables."""
-        return sum(
-            constant.values.nbytes
-            for layer in self.layers
-            for call in layer.calls
-            for constant in constants(call.fields)
-        )
+        """Bytes of weights, biases, multipliers and tables, in the flavour that has most."""
+        calls = [call for layer in self.layers for call in layer.calls]
+        return max(_bytes(calls), _bytes([call.mve or call for call in calls]))
 
     @property
     def kernels(self) -> tuple[str, ...]:
         """Functions that are called, in order of name."""
-        return tuple(sorted({call.kernel for layer in self.layers for call in layer.calls}))
+        calls = [call for layer in self.layers for call in layer.calls]
+        return tuple(sorted({one.kernel for call in calls for one in call.flavours}))
 
     def golden(self, pictures: int = 2) -> Golden:
         """Noise over all codes, the same every time, with what the reference makes of it."""
@@ -164,6 +161,10 @@ def _used(step: Step) -> int:
         covered += max(0, region.end - max(region.address, end))
         end = max(end, region.end)
     return covered
+
+
+def _bytes(calls: list[Call]) -> int:
+    return sum(found.values.nbytes for call in calls for found in constants(call.fields))
 
 
 def constants(fields: object) -> list[Constant]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Mapping
 
-from edgenet.codegen import pack
 from edgenet.codegen.call import Constant, Field
 from edgenet.int8.graph import Array
 
@@ -19,7 +18,7 @@ def array(ctype: str, name: str, values: Array, *, storage: str = "const") -> st
     Args:
         ctype: of one element.
         name: identifier.
-        values: integers, or of dtype ``pack.PAIR``; more axes than one become nested braces.
+        values: integers, or structs of them; more axes than one become nested braces.
         storage: what stands before the type.
     """
     sizes = "".join(f"[{size}]" for size in values.shape)
@@ -27,10 +26,9 @@ def array(ctype: str, name: str, values: Array, *, storage: str = "const") -> st
 
 
 def _braces(values: Array) -> str:
-    if values.dtype == pack.PAIR:
+    if values.dtype.names:
         rows = [
-            "{" + ", ".join(_row(row[name]) for name in pack.PAIR.names or ()) + "}"
-            for row in values
+            "{" + ", ".join(_row(row[name]) for name in values.dtype.names) + "}" for row in values
         ]
         return "{\n" + "".join(f"{INDENT}{row},\n" for row in rows) + "}"
     if values.ndim > 1:

@@ -20,6 +20,13 @@
 #define EN_DSP 0
 #endif
 
+/* Cortex-M55, M85 (Helium): vectors of 16 bytes; kernels and constants of their own. */
+#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1) && EN_DSP
+#define EN_MVE 1
+#else
+#define EN_MVE 0
+#endif
+
 #if defined(__cplusplus)
 #define EN_BEGIN extern "C" {
 #define EN_END }
@@ -41,6 +48,13 @@ typedef struct {
     int32_t multiplier[2];
     int16_t right[2];
 } en_pair;
+
+/* The same of four channels, for MVE: left is -right, since VRSHL shifts to the left. */
+typedef struct {
+    int32_t bias[4];
+    int32_t multiplier[4];
+    int8_t left[4];
+} en_quad;
 
 /* What the codes of an output are held to. */
 typedef struct {
