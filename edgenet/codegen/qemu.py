@@ -9,7 +9,6 @@ import itertools
 import re
 import shutil
 import struct
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,43 +18,20 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from edgenet.errors import TargetError, UsageError, unknown
+from edgenet.board import Board, Region, boards, emulated
+from edgenet.board import load as board
+from edgenet.codegen import tools, written
+from edgenet.codegen.tools import COMPILER, EMULATOR, HOST_COMPILER
+from edgenet.errors import TargetError, UsageError
 from edgenet.int8.graph import Array
 
-COMPILER = "arm-none-eabi-gcc"
-EMULATOR = "qemu-system-arm"
+__all__ = ["BOARDS", "Counted", "Firmware", "board", "build", "command", "prove", "run"]
+
 FLAGS = ("-std=c99", "-O2", "-ffunction-sections", "-fdata-sections")
-
-
-@dataclass(frozen=True, slots=True)
-class Board:
-    """A machine of QEMU.
-
-    Attributes:
-        machine: its name there.
-        core: for the compiler.
-        script: of the linker.
-        tick: instructions for a tick of SysTick under ``-icount shift=0``.
-        base: where the program lies.
-    """
-
-    machine: str
-    core: str
-    script: str
-    tick: float
-    base: int = 0
-
-
-BOARDS = {
-    board.machine: board
-    for board in (
-        Board("mps2-an385", "cortex-m3", "mps2.ld", 40),
-        Board("mps2-an386", "cortex-m4", "mps2.ld", 40),
-        Board("mps2-an500", "cortex-m7", "mps2.ld", 40),
-        Board("mps2-an505", "cortex-m33", "an505.ld", 50, 0x10000000),
-        Board("mps3-an547", "cortex-m55", "an547.ld", 31.25, 0x70000000),
-    )
-}
+BOARDS = {one.name: one for one in boards(emulated=True)}
+"""QEMU's own boards, by name."""
+HARNESS = ("start.c", "main.c")
+_NO_FPU = ("cortex-m0", "cortex-m0plus", "cortex-m3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +40,11 @@ class Firmware:
 
     Attributes:
         elf: the file.
-        board: that it runs on.
+        board: that it is built for.
         flash: bytes of code and constants of the model, without what the test needs around it.
-        ram: bytes of the arena and of the model's variables, of which there are none.
+        ram: bytes of the arena; the model has no variables.
         layers: of the model.
+        inputs: bytes of a picture.
         outputs: bytes of a result.
     """
 
@@ -76,6 +53,7 @@ class Firmware:
     flash: int
     ram: int
     layers: int
+    inputs: int
     outputs: int
 
 
@@ -85,9 +63,9 @@ class Counted:
 
     Attributes:
         outputs: int8 (pictures, size).
-        instructions: of one inference; by SysTick in its steps where the plugin was not asked for.
+        instructions: of one inference; by SysTick in its steps where the plugin did not count.
         functions: of one inference, by function.
-        layers: of one inference, by layer.
+        layers: of one inference, by layer; empty where the plugin did not count.
         stack: bytes, at the deepest.
     """
 
@@ -98,18 +76,44 @@ class Counted:
     stack: int
 
 
-def board(name: str) -> Board:
-    """A board by its name.
+def core_flags(core: str) -> list[str]:
+    """What the compiler is told of a core.
 
     Raises:
-        UsageError: there is no such board.
+        UsageError: it is none of Arm's microcontroller cores.
     """
-    if name not in BOARDS:
-        raise UsageError(unknown("board", name, BOARDS))
-    return BOARDS[name]
+    if not core.startswith("cortex-m"):
+        raise UsageError(
+            f"{COMPILER} has no core {core}; build the generated folder with the board's own"
+            " compiler, and give the port of the board with --port"
+        )
+    fpu = [] if core in _NO_FPU else ["-mfloat-abi=hard", "-mfpu=auto"]
+    return [f"-mcpu={core}", "-mthumb", *fpu]
 
 
-def build(folder: Path, board: Board, workdir: Path, *, flags: Sequence[str] = ()) -> Firmware:
+def link_script(board: Board) -> str:
+    """For the machine of QEMU that executes the board's code."""
+    machine = emulated(board)
+
+    def memory(name: str, flags: str, region: Region) -> str:
+        return f"  {name} ({flags}) : ORIGIN = {region.at:#x}, LENGTH = {region.size:#x}"
+
+    places = [
+        memory("VECTORS", "rx", machine.vectors),
+        memory("FLASH", "rx", machine.flash),
+        memory("RAM", "rwx", machine.ram),
+    ]
+    return "\n".join(["MEMORY {", *places, "}", "INCLUDE sections.ld"]) + "\n"
+
+
+def build(
+    folder: Path,
+    board: Board,
+    workdir: Path,
+    *,
+    flags: Sequence[str] = (),
+    harness: Sequence[str] = HARNESS,
+) -> Firmware:
     """Compile and link what ``emit.write`` wrote.
 
     Args:
@@ -117,99 +121,144 @@ def build(folder: Path, board: Board, workdir: Path, *, flags: Sequence[str] = (
         board: to build for.
         workdir: where objects and the ELF file go.
         flags: for the compiler, after its own.
+        harness: files of ``firmware`` that run the program.
 
     Raises:
         TargetError: a tool is missing, or the program does not compile.
+        UsageError: QEMU has no machine for the board.
     """
-    name, macros = _model(folder)
+    program = written.read(folder)
     workdir.mkdir(parents=True, exist_ok=True)
-    core = [f"-mcpu={board.core}", "-mthumb", "-mfloat-abi=hard", "-mfpu=auto"]
-    if board.core == "cortex-m3":
-        core = core[:2]
-    upper = name.upper()
-    words = ["ARENA_BYTES", "IN_LEN", "OUT_LEN"]
-    functions = ["input", "output", "run", "run_hooked"]
-    lines = [f'#include "{name}.h"', *(f"#define MODEL_{word} {upper}_{word}" for word in words)]
-    lines += [f"#define model_{function} {name}_{function}" for function in functions]
-    (workdir / "model.h").write_text("\n".join(lines) + "\n")
-    sources = folder / "src"
-    mine = [path for path in sorted(sources.glob("*.c")) if path.name != f"{name}_selftest.c"]
+    core = core_flags(board.core)
+    (workdir / "model.h").write_text(written.glue(program))
+    (workdir / "board.ld").write_text(link_script(board))
+    (workdir / "board.h").write_text(f"#define BOARD_UART {emulated(board).uart:#x}U\n")
+    places = [f"-I{program.sources}", f"-I{workdir}"]
     objects = [
-        _compile(path, workdir, [*core, *FLAGS, *flags, f"-I{sources}", f"-I{workdir}"])
-        for path in mine
+        _compile(path, workdir, [*core, *FLAGS, *flags, *places])
+        for path in sorted(program.sources.glob("*.c"))
     ]
-    elf = workdir / f"{name}.elf"
+    elf, linker_map = workdir / f"{program.name}.elf", workdir / f"{program.name}.map"
     with resources.as_file(resources.files("edgenet.codegen") / "firmware") as firmware:
-        harness = [
+        around = [
             _compile(
                 firmware / file,
                 workdir,
-                [*core, "-O2", "-ffreestanding", f"-I{sources}", f"-I{workdir}", f"-I{firmware}"],
+                [*core, "-O2", "-ffreestanding", *places, f"-I{firmware}"],
             )
-            for file in ("start.c", "main.c")
+            for file in harness
         ]
         link = ["-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", f"-L{firmware}"]
-        command = [COMPILER, *core, *link, f"-T{firmware / board.script}"]
-        linker_map = workdir / f"{name}.map"
-        command += [f"-Wl,-Map={linker_map}", "-o", str(elf)]
-        _tool([*command, *map(str, [*objects, *harness])])
-        plugin = ["cc", "-O2", "-shared", "-fPIC", str(firmware / "count.c")]
-        _tool([*plugin, "-o", str(workdir / _PLUGIN)])
+        link += [f"-T{workdir / 'board.ld'}", f"-Wl,-Map={linker_map}", "-o", str(elf)]
+        tools.call([COMPILER, *core, *link, *map(str, [*objects, *around])])
+        if shutil.which(HOST_COMPILER) is not None:
+            plugin = [HOST_COMPILER, "-O2", "-shared", "-fPIC", str(firmware / "count.c")]
+            tools.call([*plugin, "-o", str(workdir / _PLUGIN)])
+    proof = {f"{program.name}_selftest.o", f"{program.name}_en_crc32.o"}
     return Firmware(
         elf=elf,
         board=board,
-        flash=_flash(linker_map.read_text(), {path.name for path in harness}),
-        ram=macros["ARENA_BYTES"],
-        layers=macros["LAYERS"],
-        outputs=macros["OUT_LEN"],
+        flash=_flash(linker_map.read_text(), {path.name for path in around} | proof),
+        ram=_symbols(elf)["arena"].size,
+        layers=len(program.layers),
+        inputs=int(program.number("IN_LEN")),
+        outputs=int(program.number("OUT_LEN")),
     )
 
 
-def run(firmware: Firmware, inputs: Array, *, plugin: bool = True) -> Counted:
+def command(firmware: Firmware, *options: str) -> list[str]:
+    """The command that runs firmware."""
+    start = [EMULATOR, "-M", emulated(firmware.board).machine, "-nographic", "-monitor", "none"]
+    semihosting = ["-semihosting-config", "enable=on,target=native"]
+    return [*start, *semihosting, *options, "-kernel", str(firmware.elf)]
+
+
+def run(firmware: Firmware, inputs: Array, *, plugin: bool | None = None) -> Counted:
     """Run pictures, and count the first.
 
     Args:
         firmware: to run.
         inputs: int8 (pictures, size).
-        plugin: count by the plugin; otherwise by SysTick, which knows neither functions nor layers.
+        plugin: count by the plugin, or by SysTick, which knows neither functions nor layers; None
+            for SysTick where this QEMU takes no plugin.
 
     Raises:
-        TargetError: QEMU is missing, or the program stopped before its end.
+        TargetError: QEMU is missing, the program stopped before its end, or SysTick is too short.
     """
     pictures = np.ascontiguousarray(inputs, np.int8).reshape(len(inputs), -1)
     # the second picture is the one that layers are counted on
     given = np.concatenate([pictures, pictures[:1]]) if len(pictures) == 1 else pictures
+    if plugin is None:
+        plugin = _takes_plugin(firmware.elf.with_name(_PLUGIN))
+    options = ["-serial", "none"]
+    if plugin:
+        marks = _symbols(firmware.elf)
+        places = ",".join(f"{word}={marks[f'count_{word}'].address:#x}" for word in _MARKS)
+        base = emulated(firmware.board).flash.at & ~0xFFFF
+        library = firmware.elf.with_name(_PLUGIN)
+        options += ["-plugin", f"{library},{places},base={base:#x},out=counts"]
+    else:
+        options += ["-icount", "shift=0"]
     with TemporaryDirectory(prefix="edgenet-qemu-") as folder:
         work = Path(folder)
         (work / "in.bin").write_bytes(given.tobytes())
-        command = [EMULATOR, "-M", firmware.board.machine, "-nographic", "-monitor", "none"]
-        command += ["-serial", "none", "-semihosting-config", "enable=on,target=native"]
-        if plugin:
-            marks = _addresses(firmware.elf)
-            options = ",".join(f"{word}={marks[f'count_{word}']:#x}" for word in _MARKS)
-            library = firmware.elf.with_name(_PLUGIN)
-            command += ["-plugin", f"{library},{options},base={firmware.board.base:#x},out=counts"]
-        else:
-            command += ["-icount", "shift=0"]
-        _tool([*command, "-kernel", str(firmware.elf)], work)
+        tools.call(command(firmware, *options), work)
         outputs = np.frombuffer((work / "out.bin").read_bytes(), np.int8)
-        (stack,) = struct.unpack("<I", (work / "stack.bin").read_bytes())
-        (ticks,) = struct.unpack("<I", (work / "ticks.bin").read_bytes())
+        stack, ticks = _word(work / "stack.bin"), _word(work / "ticks.bin")
         counted = (work / "counts").read_text() if plugin else ""
     found = outputs.reshape(-1, firmware.outputs)[: len(pictures)]
-    if not plugin:
-        return Counted(found, round(ticks * firmware.board.tick), {}, (), stack)
-    functions, layers = _read(counted, firmware.elf)
-    return Counted(found, sum(functions.values()), functions, layers, stack)
+    if plugin:
+        functions, layers = _read(counted, firmware.elf)
+        return Counted(found, sum(functions.values()), functions, layers, stack)
+    if ticks == _WRAPPED:
+        raise TargetError(
+            "an inference takes more instructions than SysTick can count; use a QEMU from 4.2 to"
+            f" 8, and {HOST_COMPILER}, for the plugin that counts any number"
+        )
+    return Counted(found, round(ticks * emulated(firmware.board).tick), {}, (), stack)
+
+
+def prove(firmware: Firmware) -> int:
+    """What the model's own selftest says: 0, or 1000 times the picture plus the layer that differs.
+
+    Raises:
+        TargetError: QEMU is missing, or the program stopped before its end.
+    """
+    with TemporaryDirectory(prefix="edgenet-qemu-") as folder:
+        answer = Path(folder, "prove.bin")
+        answer.touch()
+        tools.call(command(firmware, "-serial", "none"), Path(folder))
+        return _word(answer)
 
 
 _PLUGIN = "libcount.so"
 _MARKS = ("start", "stop", "mark")
+_WRAPPED = 0xFFFFFFFF
+
+
+@cache
+def _takes_plugin(library: Path) -> bool:
+    """Whether this QEMU loads the plugin: later ones have another interface."""
+    if not library.is_file():
+        return False
+    with TemporaryDirectory(prefix="edgenet-qemu-") as folder:
+        idle = ["-M", "none", "-S", "-display", "none", "-monitor", "stdio"]
+        plugin = ["-plugin", f"{library},out={Path(folder, 'counts')}"]
+        try:
+            tools.call([EMULATOR, *idle, *plugin], stdin="quit\n")
+        except TargetError:
+            return False
+    return True
+
+
+def _word(file: Path) -> int:
+    (word,) = struct.unpack("<I", file.read_bytes())
+    return int(word)
 
 
 def _read(counted: str, elf: Path) -> tuple[dict[str, int], tuple[int, ...]]:
     """Counts by function, the longest first, and by layer."""
-    names = sorted((address, name) for name, address in _addresses(elf).items())
+    names = sorted((symbol.address, name) for name, symbol in _symbols(elf).items() if symbol.code)
     starts = [address for address, _ in names]
     functions: dict[str, int] = {}
     marks = []
@@ -224,57 +273,38 @@ def _read(counted: str, elf: Path) -> tuple[dict[str, int], tuple[int, ...]]:
     return ordered, tuple(after - before for before, after in itertools.pairwise(marks))
 
 
+@dataclass(frozen=True, slots=True)
+class _Symbol:
+    address: int  # without the bit that says Thumb
+    size: int
+    code: bool
+
+
 @cache
-def _addresses(elf: Path) -> dict[str, int]:
-    """Functions by name, without the bit that says Thumb."""
-    lines = _tool(["arm-none-eabi-nm", str(elf)]).splitlines()
-    rows = [line.split() for line in lines]
-    return {name: int(address, 16) & ~1 for address, kind, name in rows if kind in "tTW"}
+def _symbols(elf: Path) -> dict[str, _Symbol]:
+    """What nm says of an ELF file."""
+    found = {}
+    for line in tools.call(["arm-none-eabi-nm", "-S", str(elf)]).splitlines():
+        address, *size, kind, name = line.split()
+        bytes_ = int(size[0], 16) if size else 0
+        found[name] = _Symbol(int(address, 16) & ~1, bytes_, kind in "tTW")
+    return found
 
 
 _PLACED = re.compile(r"^ \.(?:text|rodata|data)\S*\s+0x[0-9a-f]+\s+(0x[0-9a-f]+) (\S+)$", re.M)
 
 
-def _flash(linker_map: str, harness: set[str]) -> int:
-    """Bytes of code and constants that do not come from the harness's objects."""
+def _flash(linker_map: str, others: set[str]) -> int:
+    """Bytes of code and constants that do not come from some objects."""
     placed = linker_map.partition("Linker script and memory map")[2]
     return sum(
         int(size, 16)
         for size, file in _PLACED.findall(placed)
-        if file.rpartition("/")[2] not in harness
+        if file.rpartition("/")[2] not in others
     )
-
-
-def _model(folder: Path) -> tuple[str, dict[str, int]]:
-    """Name of a written program, and the numbers of its header."""
-    found = sorted(folder.glob("src/*_golden.h"))
-    if not found:
-        raise TargetError(f"{folder} holds no generated program; edgenet.codegen.emit writes one")
-    name = found[0].name.removesuffix("_golden.h")
-    macros = {}
-    for line in (folder / "src" / f"{name}.h").read_text().splitlines():
-        words = line.split()
-        if len(words) >= 3 and words[0] == "#define" and words[2].rstrip("u").isdigit():
-            macros[words[1].removeprefix(f"{name.upper()}_")] = int(words[2].rstrip("u"))
-    return name, macros
 
 
 def _compile(source: Path, workdir: Path, flags: Sequence[str]) -> Path:
     target = workdir / f"{source.stem}.o"
-    _tool([COMPILER, *flags, "-c", str(source), "-o", str(target)])
+    tools.call([COMPILER, *flags, "-c", str(source), "-o", str(target)])
     return target
-
-
-def _tool(command: Sequence[str], folder: Path | None = None) -> str:
-    """What a tool prints.
-
-    Raises:
-        TargetError: it is missing or failed; the sentence has its last lines.
-    """
-    if shutil.which(command[0]) is None:
-        raise TargetError(f"{command[0]} is not installed; it builds and runs programs in QEMU")
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        words = " ".join((done.stderr or done.stdout).split())[-400:]
-        raise TargetError(f"{command[0]} failed with {done.returncode}: {words}")
-    return done.stdout
