@@ -7,22 +7,22 @@ With a kernel of side D_K, M input and N output channels and an output map of D_
     depthwise separable     D_K * D_K * M * D_F * D_F  +  M * N * D_F * D_F
     their ratio             1 / N  +  1 / D_K^2
 
-Multiply-adds are of convolutions and of the classifier; pooling and batch norm have none here.
+Multiply-adds are of convolutions and of linear layers, as the papers count them; pools, batch norm,
+residual sums, the scaling of squeeze and excite and hard-swish have none here, but their maps take
+memory: a map is alive from the layer that gives it to the last one that reads it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from edgenet.architecture import Kind, Layer, network
+from edgenet.architecture import Layer, network
 from edgenet.errors import UsageError
 
 Part = Literal["depthwise", "pointwise", "rest"]
 PARTS: tuple[Part, ...] = ("depthwise", "pointwise", "rest")
-_NORMALIZED: frozenset[Kind] = frozenset({"conv", "depthwise", "pointwise"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class LayerCost:
         output: height, width, channels of what it gives.
         kernel_weights: numbers in its kernels, without biases.
         multiply_adds: for one picture.
+        held: values of other maps that are alive meanwhile: a residual block's input, what squeeze
+            and excite scales.
     """
 
     layer: Layer
@@ -42,16 +44,18 @@ class LayerCost:
     output: tuple[int, int, int]
     kernel_weights: int
     multiply_adds: int
+    held: int = 0
 
     @property
     def normalized(self) -> int:
         """Channels that batch norm follows; each has a factor and an offset to train."""
-        return self.layer.outputs if self.layer.kind in _NORMALIZED else 0
+        return self.layer.outputs if self.layer.normalized else 0
 
     @property
     def weights(self) -> int:
-        """Kernel and bias without batch norm: only the classifier has a bias."""
-        return self.kernel_weights + (self.layer.outputs if self.layer.kind == "linear" else 0)
+        """Kernel and bias without batch norm, in whose place linear layers have a bias."""
+        has_bias = self.layer.bias or self.layer.kind == "linear"
+        return self.kernel_weights + (self.layer.outputs if has_bias else 0)
 
     @property
     def parameters(self) -> int:
@@ -65,8 +69,8 @@ class LayerCost:
 
     @property
     def activation_bytes(self) -> int:
-        """Bytes of int8 input and output, both alive while the layer runs."""
-        return _volume(self.input) + _volume(self.output)
+        """Bytes of the int8 maps that are alive while the layer runs: input, output and others."""
+        return _volume(self.input) + _volume(self.output) + self.held
 
     @property
     def part(self) -> Part:
@@ -108,7 +112,7 @@ class Cost:
 
     @property
     def peak(self) -> LayerCost:
-        """The layer whose int8 input and output together take the most bytes."""
+        """The layer during which the int8 maps that are alive take the most bytes."""
         return max(self.layers, key=lambda layer: layer.activation_bytes)
 
     def of(self, part: Part) -> Cost:
@@ -122,11 +126,13 @@ class Block:
 
     Attributes:
         name: dotted, what its two layers share.
+        last: name of the pointwise layer.
         multiply_adds: of the depthwise and the pointwise layer.
         standard: multiply-adds of one convolution with the same kernel, channels and output.
     """
 
     name: str
+    last: str
     multiply_adds: int
     standard: int
 
@@ -181,32 +187,55 @@ def count(layers: Iterable[Layer], height: int, width: int) -> Cost:
     for side in (height, width):
         if not 1 <= side <= 4096:
             raise UsageError(f"the input's side is {side} pixels; it must be from 1 to 4096")
+    layers = tuple(layers)
     counted: list[LayerCost] = []
-    for layer in layers:
-        counted.append(_layer(layer, height, width))
-        height, width, _ = counted[-1].output
+    shapes: dict[str, tuple[int, int, int]] = {}
+    last_read = {layer.second: place for place, layer in enumerate(layers) if layer.second}
+    shape = height, width, layers[0].inputs if layers else 0
+    before = ""
+    for place, layer in enumerate(layers):
+        others = [n for n in shapes if n != before and last_read.get(n, -1) >= place]
+        held = sum(_volume(shapes[name]) for name in others)
+        one = _layer(layer, *shape[:2], scaled=shapes.get(layer.second))
+        counted.append(replace(one, held=held))
+        before, shape = layer.name, one.output
+        shapes[before] = shape
     return Cost(tuple(counted))
 
 
 def blocks(cost: Cost) -> tuple[Block, ...]:
-    """Each depthwise layer of ``cost`` with the pointwise layer that follows it."""
+    """Each depthwise layer of ``cost`` with the normalized pointwise layer that comes after it."""
     found = []
-    for first, second in pairwise(cost.layers):
-        if (first.part, second.part) == ("depthwise", "pointwise"):
+    first: LayerCost | None = None
+    for second in cost.layers:
+        if second.part == "depthwise":
+            first = second
+        elif first and second.part == "pointwise" and second.layer.normalized:
             depthwise, pointwise = first.layer, second.layer
             twin = Layer("", "conv", depthwise.inputs, pointwise.outputs, depthwise.kernel)
             found.append(
                 Block(
                     name=depthwise.name.removesuffix(".depthwise"),
+                    last=pointwise.name,
                     multiply_adds=first.multiply_adds + second.multiply_adds,
                     standard=_layer(twin, *first.output[:2]).multiply_adds,
                 )
             )
+            first = None
     return tuple(found)
 
 
-def _layer(layer: Layer, height: int, width: int) -> LayerCost:
-    """One layer; SAME padding and a torch padding of 1 round the output's side up alike."""
+def _layer(
+    layer: Layer, height: int, width: int, scaled: tuple[int, int, int] | None = None
+) -> LayerCost:
+    """One layer; SAME padding and a torch padding of half the kernel round up alike.
+
+    Args:
+        layer: what is counted.
+        height: rows of its input.
+        width: columns of its input.
+        scaled: shape of the map whose channels a ``multiply`` scales.
+    """
     down, across = -(-height // layer.stride), -(-width // layer.stride)
     kernel = layer.kernel**2
     match layer.kind:
@@ -214,6 +243,10 @@ def _layer(layer: Layer, height: int, width: int) -> LayerCost:
             kernel_weights = kernel * layer.outputs
         case "pool":
             down, across, kernel_weights = 1, 1, 0
+        case "multiply" if scaled:
+            down, across, kernel_weights = *scaled[:2], 0
+        case "add" | "multiply" | "hard_swish":
+            kernel_weights = 0
         case _:
             kernel_weights = kernel * layer.inputs * layer.outputs
     return LayerCost(

@@ -44,7 +44,7 @@ def command(
     or the folder of a checkpoint or a bundle.
 
     Multiply-adds are for one picture. Memory is that of the int8 model: its weights and biases, and
-    the input and output of the layer where the two together are largest.
+    the activations that are alive at once, where they are most.
     """
     options = {
         "alpha": alpha,
@@ -76,8 +76,7 @@ def _choose(model: str, options: dict[str, Any]) -> Configuration:
         "alpha": 1.0,
         "height": family.imgsz,
         "width": family.imgsz,
-        # ImageNet's, or CIFAR-10's for the family with a stem of stride 1
-        "classes": 1000 if family.stem_stride == 2 else 10,
+        "classes": family.classes,
         "depth_multiplier": 1,
     }
     return Configuration(arch=arch, **default | fixed | options)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch import nn
-
 from edgenet.errors import CheckpointError, UsageError
 from edgenet.host import checkpoint
 from edgenet.host.models import Network
@@ -67,16 +65,18 @@ def freeze(model: Network, part: str) -> str:
     Raises:
         UsageError: the network has no such part.
     """
-    count = len(model.blocks)
+    found = list(model.blocks.children())
+    count = len(found)
     if part == "features":
-        blocks = count
+        frozen = [m for name, m in model.named_children() if not HEAD.startswith(name)]
+        words = "all but the classifier"
     elif part.isdecimal() and int(part) <= count:
-        blocks = int(part)
+        frozen = [model.stem, *found[: int(part)]]
+        words = f"stem and {part} of {count} blocks"
     else:
         raise UsageError(f"freeze is {part!r}; give 'features' or 0 to {count} blocks")
-    frozen: list[nn.Module] = [model.stem, *list(model.blocks)[:blocks]]
     for module in frozen:
         module.requires_grad_(False)
     learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
     total = sum(p.numel() for p in model.parameters())
-    return f"frozen: stem and {blocks} of {count} blocks; {learning:,} of {total:,} weights learn"
+    return f"frozen: {words}; {learning:,} of {total:,} weights learn"

@@ -54,14 +54,14 @@ def grid_record(
 def text(found: dict[str, Any]) -> str:
     """What ``record`` found, as tables."""
     model, total, twin = found["model"], found["total"], found["twin"]
-    ratios = {block["name"]: block["ratio"] for block in found["blocks"]}
+    ratios = {block["last"]: block["ratio"] for block in found["blocks"]}
     layers = [
         (
             layer["name"],
             "x".join(map(str, layer["output"])),
             f"{layer['parameters']:,}",
             f"{layer['multiply_adds']:,}",
-            _ratio(layer, ratios),
+            _percent(ratios[layer["name"]]) if layer["name"] in ratios else "",
         )
         for layer in found["layers"]
     ]
@@ -87,7 +87,7 @@ def text(found: dict[str, Any]) -> str:
             table(("share", *columns), shares),
             table(("against its twin", *columns), pair),
             f"int8 weights and biases: {_size(total['int8_bytes'])}\n"
-            f"peak of int8 activations: {peak}, input and output of {found['peak_layer']}",
+            f"peak of int8 activations: {peak}, while {found['peak_layer']} runs",
         )
     )
 
@@ -111,12 +111,6 @@ def grid_text(found: dict[str, Any]) -> str:
         f"{model['arch']}, {model['classes']} classes, depth multiplier "
         f"{model['depth_multiplier']}\n\n{table(head, rows)}"
     )
-
-
-def _ratio(layer: dict[str, Any], ratios: dict[str, float]) -> str:
-    """The reduction of a separable block, beside the last of its two layers."""
-    block = layer["name"].removesuffix(".pointwise")
-    return _percent(ratios[block]) if layer["kind"] == "pointwise" and block in ratios else ""
 
 
 def _sums(cost: Cost) -> dict[str, int]:
