@@ -39,6 +39,26 @@ class FileRecord(msgspec.Struct, frozen=True):
             raise ValueError(f"sha256 {self.sha256!r} must be 64 digits of lower-case hex")
 
 
+class Elimination(msgspec.Struct, frozen=True):
+    """What leaving out dead channels saved in a model; its outputs are the same, bit for bit.
+
+    Attributes:
+        channels: of all layers with weights, before.
+        channels_left: after.
+        macs: multiplications for one picture, before.
+        macs_left: after.
+        bytes: of the file, before.
+        bytes_left: after.
+    """
+
+    channels: int
+    channels_left: int
+    macs: int
+    macs_left: int
+    bytes: int
+    bytes_left: int
+
+
 class ModelRecord(FileRecord, frozen=True, kw_only=True, omit_defaults=True):
     """A model file and the arithmetic that its golden outputs were computed with.
 
@@ -50,12 +70,14 @@ class ModelRecord(FileRecord, frozen=True, kw_only=True, omit_defaults=True):
             (TensorFlow Lite's reference kernels, TensorFlow Lite Micro); ``edgetpu`` is the Edge
             TPU's own, which is not published.
         answers: what the output is; a network that ends with a softmax gives ``probabilities``.
+        elimination: None where dead channels were left in the model.
     """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     rounding: Rounding
     answers: Answers = "logits"
+    elimination: Elimination | None = None
 
 
 # usual, and what the commands draw unless told otherwise

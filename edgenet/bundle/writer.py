@@ -18,6 +18,7 @@ from edgenet.bundle.manifest import (
     MANIFEST,
     Answers,
     Calibration,
+    Elimination,
     FileRecord,
     Manifest,
     ModelRecord,
@@ -53,6 +54,7 @@ def write(  # noqa: PLR0913  (each is one key of the manifest)
     versions: dict[str, str],
     command: str,
     answers: Mapping[Variant, Answers] | None = None,
+    elimination: Mapping[Variant, Elimination] | None = None,
 ) -> Bundle:
     """Write a bundle; the same arguments give the same bytes.
 
@@ -72,6 +74,7 @@ def write(  # noqa: PLR0913  (each is one key of the manifest)
         versions: of the packages that made the models.
         command: that made the bundle.
         answers: of the variants that give something else than logits.
+        elimination: of the variants whose dead channels were left out.
 
     Raises:
         BundleError: the destination is not a bundle, cannot be written, or the parts do not fit.
@@ -94,6 +97,7 @@ def write(  # noqa: PLR0913  (each is one key of the manifest)
             outputs=tensors[variant][1],
             rounding=_ROUNDING[variant],
             answers=(answers or {}).get(variant, "logits"),
+            elimination=(elimination or {}).get(variant),
         )
         for variant, data in models.items()
     }

@@ -7,11 +7,12 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
 from torch import Tensor, nn
 
 from edgenet import __version__, bundle, codegen, golden
 from edgenet.architecture import format_name
-from edgenet.bundle import Bundle
+from edgenet.bundle import Bundle, Elimination
 from edgenet.dataset import Progress, silent
 from edgenet.errors import ExportError
 from edgenet.host import checkpoint as checkpoints
@@ -62,8 +63,10 @@ def export(  # noqa: PLR0913  (what of, what for, where to, how, and whom to tel
     calibrator, ranges = calibrated(record, network, calibration, progress=progress)
     variants = [variant for variant in target.variants if variant in EXPORTED]
     models = convert(network, calibrator, record.spec, variants, progress=progress)
+    elimination: dict[Variant, Elimination] = {}
     if eliminated is not None and "int8.tflite" in models:
         models["int8.tflite"], report = codegen.eliminate(models["int8.tflite"], "int8.tflite")
+        elimination["int8.tflite"] = msgspec.convert(report, Elimination, from_attributes=True)
         eliminated(report)
     with tempfile.TemporaryDirectory() as folder:
         pictures, tensors = golden.answers(models, record.spec, Path(folder), progress=progress)
@@ -79,6 +82,7 @@ def export(  # noqa: PLR0913  (what of, what for, where to, how, and whom to tel
         drift=None,
         versions=versions(),
         command=command,
+        elimination=elimination,
     )
 
 

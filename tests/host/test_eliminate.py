@@ -14,7 +14,7 @@ import torch
 
 from edgenet import bundle as bundles
 from edgenet import target as targets
-from edgenet import tflite, verify
+from edgenet import int8, tflite, verify
 from edgenet.cli.main import main
 from edgenet.codegen import LayerSaving, Report, eliminate
 from edgenet.host import checkpoint as checkpoints
@@ -23,6 +23,7 @@ from edgenet.host.checkpoint import Checkpoint
 from edgenet.host.models import build
 from edgenet.host.quantize import Calibrator, example_input
 from edgenet.host.to_tflite import to_tflite
+from edgenet.int8.graph import Weighted
 from edgenet.report import elimination
 from edgenet.spec import ModelSpec, Preprocess
 
@@ -125,13 +126,27 @@ def test_export_leaves_dead_channels_out_and_says_what_that_saved(checkpoint, tm
         bundles.Bundle.open(tmp_path / "plain"),
         bundles.Bundle.open(tmp_path / "smaller"),
     )
-    assert after.record("int8.tflite").size < before.record("int8.tflite").size
+    assert before.record("int8.tflite").elimination is None
+    assert after.record("fp32.tflite").elimination is None
+    found = after.record("int8.tflite").elimination
+    assert (found.channels, found.macs, found.bytes) == totals(before)
+    assert (found.channels_left, found.macs_left, found.bytes_left) == totals(after)
+    assert all(left < whole for left, whole in zip(totals(after), totals(before), strict=True))
     assert after.record("fp32.tflite").sha256 == before.record("fp32.tflite").sha256
     np.testing.assert_array_equal(
         after.golden().outputs["int8.tflite"], before.golden().outputs["int8.tflite"]
     )
     assert {check.status for check in verify.verify(after)} == {"equal"}
     assert "labels.txt" in after.model("int8.tflite").read_bytes().decode("latin-1")
+
+
+def totals(bundle: bundles.Bundle) -> tuple[int, int, int]:
+    """Channels and multiplications of int8.tflite, and its bytes."""
+    data = bundle.model("int8.tflite").read_bytes()
+    graph = int8.build(tflite.read(data, "int8.tflite"))
+    weighted = [layer for layer in graph.layers if isinstance(layer, Weighted)]
+    macs = sum(layer.macs(graph.values[layer.output]) for layer in weighted)
+    return sum(layer.outputs for layer in weighted), macs, len(data)
 
 
 def test_the_sentence_says_what_is_left():
