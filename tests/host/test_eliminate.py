@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from edgenet import bundle as bundles
-from edgenet import target as targets
 from edgenet import int8, tflite, verify
+from edgenet import target as targets
 from edgenet.cli.main import main
 from edgenet.codegen import LayerSaving, Report, eliminate
 from edgenet.host import checkpoint as checkpoints
