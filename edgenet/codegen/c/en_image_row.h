@@ -1,0 +1,86 @@
+/* What the four kinds of rows share. */
+#ifndef EN_IMAGE_ROW_H
+#define EN_IMAGE_ROW_H
+
+#include "en_image.h"
+
+EN_BEGIN
+
+#if defined(__GNUC__)
+#define EN_IMAGE_INLINE static inline __attribute__((always_inline))
+#else
+#define EN_IMAGE_INLINE static inline
+#endif
+
+/* Whether the row that is next is in a box; it counts as seen. */
+int32_t en_image_wanted(en_image *image);
+
+/* The row has been added to the sums. */
+void en_image_added(en_image *image);
+
+/* A pixel as 0xRRGGBB. */
+typedef uint32_t en_image_reader(const uint8_t *pixel);
+
+/* As OpenCV turns colours to grey. */
+EN_IMAGE_INLINE uint32_t en_image_luma(uint32_t pixel)
+{
+    const uint32_t red = pixel >> 16;
+    const uint32_t green = (pixel >> 8) & 255U;
+    return ((9798U * red) + (19235U * green) + (3735U * (pixel & 255U)) + 16384U) >> 15;
+}
+
+/* Add a row of pixels, each of some bytes, to the sums. */
+EN_IMAGE_INLINE void en_image_add(en_image *image, const uint8_t *row, int32_t bytes,
+                                  en_image_reader *read)
+{
+    if (en_image_wanted(image) == 0) {
+        return;
+    }
+    const int32_t boxes = image->columns.boxes;
+    const int32_t width = image->columns.box;
+    const uint8_t *pixel = &row[bytes * image->columns.first];
+    uint32_t *sum = image->sums;
+    if (image->contract->channels == 1) {
+        for (int32_t box = 0; box < boxes; box++) {
+            uint32_t grey = 0;
+            for (int32_t column = 0; column < width; column++) {
+                grey += en_image_luma(read(pixel));
+                pixel += bytes;
+            }
+            sum[0] += grey;
+            sum += 1;
+        }
+    } else {
+        for (int32_t box = 0; box < boxes; box++) {
+            uint32_t red = 0;
+            uint32_t green = 0;
+            uint32_t blue = 0;
+            for (int32_t column = 0; column < width; column++) {
+                const uint32_t value = read(pixel);
+                red += value >> 16;
+                green += (value >> 8) & 255U;
+                blue += value & 255U;
+                pixel += bytes;
+            }
+            sum[0] += red;
+            sum[1] += green;
+            sum[2] += blue;
+            sum += 3;
+        }
+    }
+    en_image_added(image);
+}
+
+/* A pixel of 5, 6 and 5 bits. */
+EN_IMAGE_INLINE uint32_t en_image_expand(uint32_t word)
+{
+    const uint32_t red = word >> 11;
+    const uint32_t green = (word >> 5) & 63U;
+    const uint32_t blue = word & 31U;
+    return (((red << 3) | (red >> 2)) << 16) | (((green << 2) | (green >> 4)) << 8) |
+           ((blue << 3) | (blue >> 2));
+}
+
+EN_END
+
+#endif
