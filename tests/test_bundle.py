@@ -14,7 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgenet import bundle
-from edgenet.bundle import Bundle, Calibration, FileRecord, Golden, Manifest, ModelRecord
+from edgenet.bundle import (
+    Bundle,
+    Calibration,
+    FileRecord,
+    Golden,
+    Manifest,
+    ModelRecord,
+    ProgramRecord,
+)
 from edgenet.bundle import manifest as manifests
 from edgenet.errors import BundleError
 from edgenet.spec import EXPORTED, VARIANTS, ModelSpec, Preprocess, TensorSpec
@@ -313,7 +321,7 @@ def test_unnamed_labels_file_is_refused(tiny):
 def resealed(root, path, data):
     """Replace a file and its record, as a careless tool would."""
     (root / path).write_bytes(data)
-    record = FileRecord(*bundle.writer._identity(path, data))
+    record = FileRecord(*bundle.writer.identity(path, data))
 
     def change(content):
         for place in content["files"].values():
@@ -337,7 +345,7 @@ def test_golden_file_with_a_pickle_is_never_loaded(tiny, tmp_path):
 
 
 def test_golden_arrays_must_fit_one_another(tiny):
-    resealed(tiny, "golden/inputs.npy", bundle.writer._npy(np.zeros((5, 16, 16, 3), np.uint8)))
+    resealed(tiny, "golden/inputs.npy", bundle.writer.npy(np.zeros((5, 16, 16, 3), np.uint8)))
     with pytest.raises(
         BundleError, match=r"golden inputs are uint8 \(5, 16, 16, 3\), not uint8 \(6, 16, 16, 3\)"
     ):
@@ -559,7 +567,7 @@ def test_no_bytes_make_the_reader_fail_in_another_way(data):
 
 def test_specification_explains_every_key():
     words = (TINY.parents[2] / "docs" / "bundle.md").read_text(encoding="utf-8")
-    records = (Manifest, ModelRecord, Calibration, TensorSpec, Preprocess)
+    records = (Manifest, ModelRecord, ProgramRecord, Calibration, TensorSpec, Preprocess)
     keys = {key for record in records for key in record.__struct_fields__}
     assert {key for key in keys if f"`{key}`" not in words} == set()
     assert f"schema {manifests.SCHEMA}" in words

@@ -33,7 +33,7 @@ def reseal(root, path, data, **record):
     content = json.loads((root / "manifest.json").read_bytes())
     for place in (*content["files"].values(), *content["models"].values()):
         if place["path"] == path:
-            identity = FileRecord(*bundle.writer._identity(path, data))
+            identity = FileRecord(*bundle.writer.identity(path, data))
             place.update(sha256=identity.sha256, size=identity.size, **record)
     (root / "manifest.json").write_text(json.dumps(content))
 
@@ -41,7 +41,7 @@ def reseal(root, path, data, **record):
 def edit_array(root, path, change):
     array = np.load(root / path)
     change(array)
-    reseal(root, path, bundle.writer._npy(array))
+    reseal(root, path, bundle.writer.npy(array))
 
 
 def checks(root, **options):
@@ -150,7 +150,7 @@ def test_float_logits_are_held_to_the_stated_tolerance(tiny, share, status):
 
 def test_swapped_channels_are_found_in_the_first_stage_that_swaps(tiny):
     frames = np.load(tiny / "golden/frames.npy")[..., ::-1]
-    reseal(tiny, "golden/frames.npy", bundle.writer._npy(frames))
+    reseal(tiny, "golden/frames.npy", bundle.writer.npy(frames))
     found = checks(tiny)
     assert found["resize", None].status == "differs"
     assert found["logits", "int8.tflite"].status == "equal"

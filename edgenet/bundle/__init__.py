@@ -6,6 +6,7 @@ size and sha256.  Opening checks all of it, and needs numpy and msgspec only.
 
 from __future__ import annotations
 
+from edgenet.bundle.extend import add_model, add_program
 from edgenet.bundle.manifest import (
     MANIFEST,
     SCHEMA,
@@ -15,10 +16,11 @@ from edgenet.bundle.manifest import (
     FileRecord,
     Manifest,
     ModelRecord,
+    ProgramRecord,
     Rounding,
 )
 from edgenet.bundle.reader import Bundle, Golden
-from edgenet.bundle.writer import add_model, amend, write
+from edgenet.bundle.writer import amend, write
 
 __all__ = [
     "MANIFEST",
@@ -31,8 +33,10 @@ __all__ = [
     "Golden",
     "Manifest",
     "ModelRecord",
+    "ProgramRecord",
     "Rounding",
     "add_model",
+    "add_program",
     "amend",
     "write",
 ]

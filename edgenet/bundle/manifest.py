@@ -102,7 +102,29 @@ class Calibration(msgspec.Struct, frozen=True):
     sha256: tuple[str, ...]
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+class ProgramRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A program in C of the int8 .tflite; its files are in ``files``, by their paths.
+
+    Attributes:
+        name: prefix of its files and identifiers.
+        rounding: its arithmetic.
+        arena: bytes of RAM, inputs and outputs included.
+        constants: bytes of weights and parameters in flash.
+        macs: multiplications for one picture.
+        board: that it was made for, and that commands choose unless told otherwise.
+        sram_budget: bytes that the arena was to take at the most.
+    """
+
+    name: str
+    rounding: Rounding
+    arena: int
+    constants: int
+    macs: int
+    board: str | None = None
+    sram_budget: int | None = None
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything a bundle says of itself; docs/bundle.md explains each key."""
 
     schema: int
@@ -115,6 +137,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     drift: dict[str, Any] | None
     versions: dict[str, str]
     command: str
+    program: ProgramRecord | None = None
 
 
 def needed_schema(models: Mapping[Variant, ModelRecord]) -> int:

@@ -27,11 +27,11 @@ from edgenet.bundle.manifest import (
 from edgenet.bundle.reader import Array, Bundle, Golden, labels_txt
 from edgenet.errors import BundleError
 from edgenet.files import write_atomic
-from edgenet.spec import COMPILED_FROM, ModelSpec, TensorSpec, Variant
+from edgenet.spec import ModelSpec, TensorSpec, Variant
 
 Tensors = tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]
 
-_ROUNDING: dict[Variant, Rounding] = {
+ROUNDING: dict[Variant, Rounding] = {
     "fp32.tflite": "float",
     "int8.tflite": "float32-half-even",
     "fp32.onnx": "float",
@@ -82,20 +82,20 @@ def write(  # noqa: PLR0913  (each is one key of the manifest)
     """
     if not set(models) == set(tensors) == set(golden.outputs):
         raise ValueError("models, tensors and golden outputs differ in their variants")
-    _check_replaceable(destination)
+    check_replaceable(destination)
     contents = {"labels": ("labels.txt", labels_txt(spec.labels))}
     for role, array in (
         ("golden/frames", golden.frames),
         ("golden/inputs", golden.inputs),
         *((f"golden/outputs/{variant}", array) for variant, array in golden.outputs.items()),
     ):
-        contents[role] = (f"{role}.npy", _npy(array))
+        contents[role] = (f"{role}.npy", npy(array))
     records = {
         variant: ModelRecord(
-            *_identity(f"models/{variant}", data),
+            *identity(f"models/{variant}", data),
             inputs=tensors[variant][0],
             outputs=tensors[variant][1],
-            rounding=_ROUNDING[variant],
+            rounding=ROUNDING[variant],
             answers=(answers or {}).get(variant, "logits"),
             elimination=(elimination or {}).get(variant),
         )
@@ -107,7 +107,7 @@ def write(  # noqa: PLR0913  (each is one key of the manifest)
         target=target,
         spec=spec,
         models=records,
-        files={role: FileRecord(*_identity(path, data)) for role, (path, data) in contents.items()},
+        files={role: FileRecord(*identity(path, data)) for role, (path, data) in contents.items()},
         calibration=calibration,
         drift=drift,
         versions=versions,
@@ -115,60 +115,11 @@ def write(  # noqa: PLR0913  (each is one key of the manifest)
     )
     files = {f"models/{variant}": data for variant, data in models.items()}
     files |= dict(contents.values())
-    return _place(destination, manifest, files)
+    return place(destination, manifest, files)
 
 
-def add_model(
-    bundle: Bundle,
-    variant: Variant,
-    content: bytes,
-    destination: Path,
-    *,
-    versions: Mapping[str, str],
-) -> Bundle:
-    """Write a bundle again with what a device's compiler made of one of its models.
-
-    The compiled model takes and gives what the other does, and has its golden outputs: only the
-    device can say by how many steps its own arithmetic differs from them.
-
-    Args:
-        bundle: an opened bundle that holds what ``variant`` is compiled from.
-        variant: one of ``spec.COMPILED_FROM``.
-        content: the compiled model's bytes.
-        destination: where to write; the folder of the bundle itself will do.
-        versions: of the compiler.
-
-    Raises:
-        BundleError: the bundle lacks the original, or the destination cannot be written.
-    """
-    _check_replaceable(destination)
-    original = COMPILED_FROM[variant]
-    record = bundle.record(original)
-    manifest = bundle.manifest
-    old_role, role = f"golden/outputs/{original}", f"golden/outputs/{variant}"
-    paths = [one.path for one in (*manifest.models.values(), *manifest.files.values())]
-    files = {path: (bundle.root / path).read_bytes() for path in paths}
-    files[f"models/{variant}"] = content
-    files[f"{role}.npy"] = files[manifest.files[old_role].path]
-    manifest = msgspec.structs.replace(
-        manifest,
-        models=manifest.models
-        | {
-            variant: ModelRecord(
-                *_identity(f"models/{variant}", content),
-                inputs=record.inputs,
-                outputs=record.outputs,
-                rounding=_ROUNDING[variant],
-                answers=record.answers,
-            )
-        },
-        files=manifest.files | {role: FileRecord(*_identity(f"{role}.npy", files[f"{role}.npy"]))},
-        versions=manifest.versions | dict(versions),
-    )
-    return _place(destination, manifest, files)
-
-
-def _place(destination: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Bundle:
+def place(destination: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Bundle:
+    """Put a bundle in its place, whole or not at all."""
     try:
         _replace(destination, {**files, MANIFEST: manifests.encode(manifest)})
     except OSError as error:
@@ -218,7 +169,8 @@ def _replace(destination: Path, files: Mapping[str, bytes]) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _check_replaceable(destination: Path) -> None:
+def check_replaceable(destination: Path) -> None:
+    """Refuse to replace what is there, unless it is a bundle and nothing else."""
     if not destination.exists():
         return
     if not destination.is_dir():
@@ -245,11 +197,13 @@ def _check_replaceable(destination: Path) -> None:
         )
 
 
-def _identity(path: str, data: bytes) -> tuple[str, str, int]:
+def identity(path: str, data: bytes) -> tuple[str, str, int]:
+    """What a ``FileRecord`` is made of."""
     return path, hashlib.sha256(data).hexdigest(), len(data)
 
 
-def _npy(array: Array) -> bytes:
+def npy(array: Array) -> bytes:
+    """An array as NumPy's file."""
     buffer = io.BytesIO()
     np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
     return buffer.getvalue()
