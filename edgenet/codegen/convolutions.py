@@ -96,7 +96,7 @@ def _with_unpacked(lowered: Lowered, layer: Weighted, pixels: int) -> Lowered:
         return lowered
     channels = layer.outputs + layer.outputs % 2
     terms = pack.up_to_four(layer.weight.size // layer.outputs)
-    return replace(lowered, more=2 * terms * channels)
+    return replace(lowered, more=(2 * terms + 12) * channels)
 
 
 def depthwise(layer: g.Depthwise, graph: Graph) -> Lowered:

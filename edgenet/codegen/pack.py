@@ -25,8 +25,8 @@ class Packed(NamedTuple):
     Attributes:
         weight: int8, flat.
         pairs: of dtype PAIR.
-        fast: whether the DSP flavour computes the layer exactly: twice every sum fits into 32 bits
-            and every product is shifted to the right by 1 to 31.
+        fast: whether sums become codes in three instructions (en_dsp.h), exactly: twice every sum
+            fits into 32 bits and every product is shifted to the right by 2 to 31.
     """
 
     weight: Array
@@ -35,13 +35,19 @@ class Packed(NamedTuple):
 
 
 def dot(layer: Weighted) -> Packed:
-    """Weights (O, K) of a convolution as [O / 2][K / 4][channel of two][4], filled up with 0.
+    """Weights of a convolution as [O / 2][terms / 4][channel of two][4], filled up with 0.
+
+    The terms are those of (O, K), or of (O, rows, columns, I) the bytes of each kernel row that make
+    whole words, then what is left of all rows.
 
     Raises:
         GraphError: weights less their zero point are no int8, or sums can leave 32 bits.
     """
     weight = _centred(layer)
-    rows = weight.reshape(len(weight), -1)
+    lines = weight.reshape(len(weight), weight.shape[1] if weight.ndim == 4 else 1, -1)
+    whole = lines.shape[2] // 4 * 4
+    parts = lines[..., :whole], lines[..., whole:]
+    rows = np.concatenate([part.reshape(len(lines), -1) for part in parts], axis=1)
     count, terms = len(rows) + len(rows) % 2, up_to_four(rows.shape[1])
     filled = np.zeros((count, terms), np.int8)
     filled[: len(rows), : rows.shape[1]] = rows
@@ -70,25 +76,30 @@ def up_to_four(count: int) -> int:
 
 
 def right_shift(out: Output) -> Array:
-    """Bits that products are shifted to the right by; 1 for factors that are 0 anyhow."""
-    return np.where(out.multiplier == 0, 1, -out.shift)
+    """Bits that products are shifted to the right by; 2 for factors that are 0 anyhow."""
+    return np.where(out.multiplier == 0, 2, -out.shift)
 
 
 def _centred(layer: Weighted) -> Array:
-    """int8 weights less their zero point, which uint8 models have."""
+    """int8 weights less their zero point, which uint8 models have; 0 where the factor is 0."""
     weight = layer.weight.astype(np.int64) - layer.weight_zero_point
     if weight.size and (weight.min() < -128 or weight.max() > 127):
         raise GraphError(
             f"operator {layer.name} has uint8 weights from {weight.min()} to {weight.max()} around"
             " their zero point, which are no int8; export the model in full int8"
         )
-    return np.asarray(weight.astype(np.int8))
+    shape = [1] * weight.ndim
+    shape[layer.output_axis] = -1
+    return np.asarray((weight * (layer.out.multiplier != 0).reshape(shape)).astype(np.int8))
 
 
 def _pairs(layer: Weighted, weight: Array) -> tuple[Array, bool]:
     """Parameters by pairs of channels, and whether they are fit for the DSP flavour."""
     axes = tuple(axis for axis in range(weight.ndim) if axis != layer.output_axis)
     bias = layer.bias - layer.input_zero_point * weight.sum(axes, dtype=np.int64)
+    # a factor of 0 is any factor of a sum that is 0
+    bias = np.where(layer.out.multiplier == 0, 0, bias)
+    multiplier = np.where(layer.out.multiplier == 0, 2**30, layer.out.multiplier)
     # padding holds the zero point, a code as any other, so this bounds every partial sum
     most = np.abs(bias) + 128 * np.abs(weight.astype(np.int64)).sum(axes)
     if most.max() >= 2**31:
@@ -98,11 +109,11 @@ def _pairs(layer: Weighted, weight: Array) -> tuple[Array, bool]:
     count = len(bias)
     right = right_shift(layer.out)
     pairs = np.zeros(-(-count // 2), PAIR)
-    for name, values in (("bias", bias), ("multiplier", layer.out.multiplier), ("right", right)):
+    for name, values in (("bias", bias), ("multiplier", multiplier), ("right", right)):
         flat = np.zeros(2 * len(pairs), np.int64)
         flat[:count] = np.broadcast_to(values, (count,))
         if name == "right":
             flat[count:] = 1
         pairs[name] = flat.reshape(-1, 2)
-    fast = most.max() < 2**30 and right.min() >= 1 and right.max() <= 31
+    fast = most.max() < 2**30 and right.min() >= 2 and right.max() <= 31
     return pairs, bool(fast)

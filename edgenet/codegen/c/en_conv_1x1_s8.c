@@ -9,7 +9,9 @@ static void quads(const en_conv_1x1 *conv, const int8_t *in, int8_t *out, int8_t
         en_dot_unpack_s8(&conv->dot, conv->unpack, &scratch[8 * conv->dot.terms]);
     for (int32_t step = 0; step < count; step++) {
         const int32_t pixel = 4 * ((conv->backwards != 0) ? (count - 1 - step) : step);
-        en_dot_fill_s8(&conv->dot, &in[pixel * depth], depth, scratch);
+        const int8_t *first = &in[pixel * depth];
+        const int8_t *const rows[4] = {first, &first[depth], &first[2 * depth], &first[3 * depth]};
+        (void)en_dot_fill_s8(&conv->dot, rows, depth, scratch);
         en_dot_quad_s8(&conv->dot, unpacked, scratch, &out[pixel * channels]);
     }
 }

@@ -1,5 +1,11 @@
 #include "en_conv_s8.h"
 
+/* Where the kernel lies: its first row and column on the map, which may be outside. */
+typedef struct {
+    int32_t top;
+    int32_t left;
+} place;
+
 /* Short lines, of which there are many: a call of memcpy would take longer than the copy. */
 static inline void copy(int8_t *EN_RESTRICT to, const int8_t *EN_RESTRICT from, int32_t count)
 {
@@ -23,67 +29,127 @@ static inline void copy(int8_t *EN_RESTRICT to, const int8_t *EN_RESTRICT from, 
     }
 }
 
-/* What the kernel covers at (top, left) of the map, kernel row by kernel row. */
-static void gather(const en_conv *conv, const int8_t *in, int32_t top, int32_t left, int8_t *to)
+/* Bytes of a kernel row that make whole words; what is left of all rows comes behind them. */
+static inline int32_t whole_of(int32_t line)
+{
+    return line & ~3;
+}
+
+/* What the kernel covers, in the order of the terms; line takes a kernel row. */
+static void gather(const en_conv *conv, const int8_t *in, place at, int8_t *to, int8_t *line)
 {
     const int32_t channels = conv->in_channels;
-    const int32_t line = conv->kernel_columns * channels;
+    const int32_t bytes = conv->kernel_columns * channels;
+    const int32_t whole = whole_of(bytes);
     /* columns of the kernel that lie on the map */
-    const int32_t first = en_min(en_max(-left, 0), conv->kernel_columns);
-    const int32_t last = en_max(en_min(conv->in_columns - left, conv->kernel_columns), first);
-    const int32_t bytes = (last - first) * channels;
-    const int32_t skipped = first * channels;
-    const int32_t step = conv->in_columns * channels;
-    int32_t at = (((top * conv->in_columns) + left) * channels) + skipped;
-    if ((bytes == line) && (top >= 0) && ((top + conv->kernel_rows) <= conv->in_rows)) {
-        const int8_t *from = &in[at];
-        for (int32_t y = conv->kernel_rows; y > 0; y--) {
-            copy(to, from, line);
-            to = &to[line];
-            from = &from[step];
-        }
-        return;
-    }
-    for (int32_t y = top; y < (top + conv->kernel_rows); y++) {
+    const int32_t first = en_min(en_max(-at.left, 0), conv->kernel_columns);
+    const int32_t last = en_max(en_min(conv->in_columns - at.left, conv->kernel_columns), first);
+    int8_t *rest = &to[conv->kernel_rows * whole];
+    for (int32_t y = at.top; y < (at.top + conv->kernel_rows); y++) {
+        const int8_t *from = line;
         const int32_t inside = (y >= 0) && (y < conv->in_rows);
-        if ((inside == 0) || (bytes < line)) {
-            (void)memset(to, conv->in_zero_point, (size_t)line);
-        }
         if (inside != 0) {
-            copy(&to[skipped], &in[at], bytes);
+            from = &in[((y * conv->in_columns) + at.left + first) * channels];
         }
-        at += step;
-        to = &to[line];
+        if ((inside == 0) || ((last - first) < conv->kernel_columns)) {
+            (void)memset(line, conv->in_zero_point, (size_t)bytes);
+            if (inside != 0) {
+                copy(&line[first * channels], from, (last - first) * channels);
+            }
+            from = line;
+        }
+        copy(to, from, whole);
+        to = &to[whole];
+        for (int32_t left = whole; left < bytes; left++) {
+            *rest = from[left];
+            rest = &rest[1];
+        }
     }
+    while (rest != &to[conv->dot.terms - (conv->kernel_rows * whole)]) {
+        *rest = 0;
+        rest = &rest[1];
+    }
+}
+
+/* Four pixels of one row whose kernels lie on the map: laid out from there. */
+static void fill(const en_conv *conv, const int8_t *in, place at, int8_t *rests, int8_t *quad)
+{
+    const int32_t step = conv->column_stride * conv->in_channels;
+    const int32_t line = conv->kernel_columns * conv->in_channels;
+    const int32_t whole = whole_of(line);
+    const int32_t left = line - whole;
+    const int8_t *rows[4];
+    rows[0] = &in[((at.top * conv->in_columns) + at.left) * conv->in_channels];
+    for (int32_t y = 0; y < conv->kernel_rows; y++) {
+        rows[1] = &rows[0][step];
+        rows[2] = &rows[1][step];
+        rows[3] = &rows[2][step];
+        for (int32_t byte = 0; byte < left; byte++) {
+            int8_t *rest = &rests[(y * left) + byte];
+            rest[0] = rows[0][whole + byte];
+            rest[conv->dot.terms] = rows[1][whole + byte];
+            rest[2 * conv->dot.terms] = rows[2][whole + byte];
+            rest[3 * conv->dot.terms] = rows[3][whole + byte];
+        }
+        if (whole > 0) {
+            quad = en_dot_fill_s8(&conv->dot, rows, whole, quad);
+        }
+        rows[0] = &rows[0][conv->in_columns * conv->in_channels];
+    }
+    if (left > 0) {
+        for (int32_t pixel = 0; pixel < 4; pixel++) {
+            rows[pixel] = &rests[pixel * conv->dot.terms];
+        }
+        (void)en_dot_fill_s8(&conv->dot, rows, conv->kernel_rows * left, quad);
+    }
+}
+
+/* The next pixel of the output. */
+static inline place next(const en_conv *conv, place at)
+{
+    at.left += conv->column_stride;
+    if (at.left == ((conv->out_columns * conv->column_stride) - conv->pad_left)) {
+        at.left = -conv->pad_left;
+        at.top += conv->row_stride;
+    }
+    return at;
 }
 
 void en_conv_s8(const en_conv *conv, const int8_t *in, int8_t *out, int8_t *scratch)
 {
     const int32_t terms = conv->dot.terms;
-    const int32_t pixels = conv->out_rows * conv->out_columns;
     int8_t *patches = &scratch[8 * terms];
     const int8_t *unpacked = en_dot_unpack_s8(&conv->dot, conv->unpack, &scratch[12 * terms]);
-    const int32_t right = (conv->out_columns * conv->column_stride) - conv->pad_left;
-    int32_t top = -conv->pad_top;
-    int32_t left = -conv->pad_left;
-    int32_t filled = 0;
-    for (int32_t pixel = 0; pixel < pixels; pixel++) {
-        gather(conv, in, top, left, &patches[filled * terms]);
-        filled++;
-        left += conv->column_stride;
-        if (left == right) {
-            left = -conv->pad_left;
-            top += conv->row_stride;
+    /* where four pixels are the last that lie in one row, and on the map */
+    const int32_t most = en_min(conv->in_columns - conv->kernel_columns,
+                                ((conv->out_columns - 1) * conv->column_stride) - conv->pad_left) -
+                         (3 * conv->column_stride);
+    int32_t left = conv->out_rows * conv->out_columns;
+    place at = {-conv->pad_top, -conv->pad_left};
+    while (left >= 4) {
+        if ((at.left >= 0) && (at.left <= most) && (at.top >= 0) &&
+            ((at.top + conv->kernel_rows) <= conv->in_rows)) {
+            fill(conv, in, at, patches, scratch);
+            at.left += 3 * conv->column_stride;
+            at = next(conv, at);
+        } else {
+            const int8_t *rows[4];
+            for (int32_t pixel = 0; pixel < 4; pixel++) {
+                rows[pixel] = &patches[pixel * terms];
+                gather(conv, in, at, &patches[pixel * terms], scratch);
+                at = next(conv, at);
+            }
+            (void)en_dot_fill_s8(&conv->dot, rows, terms, scratch);
         }
-        if (filled == 4) {
-            en_dot_fill_s8(&conv->dot, patches, terms, scratch);
-            en_dot_quad_s8(&conv->dot, unpacked, scratch, out);
-            out = &out[4 * conv->dot.channels];
-            filled = 0;
-        }
+        en_dot_quad_s8(&conv->dot, unpacked, scratch, out);
+        out = &out[4 * conv->dot.channels];
+        left -= 4;
     }
-    for (int32_t pixel = 0; pixel < filled; pixel++) {
-        en_dot_row_s8(&conv->dot, &patches[pixel * terms], scratch, out);
+    while (left > 0) {
+        gather(conv, in, at, patches, scratch);
+        at = next(conv, at);
+        en_dot_row_s8(&conv->dot, patches, scratch, out);
         out = &out[conv->dot.channels];
+        left--;
     }
 }

@@ -7,7 +7,9 @@
 EN_BEGIN
 
 typedef struct {
-    en_dot dot; /* terms are rows, columns, channels of the kernel */
+    /* terms are rows, columns, channels of the kernel, of each row as many as make whole words; then
+     * what is left of the rows */
+    en_dot dot;
     int32_t in_rows;
     int32_t in_columns;
     int32_t in_channels;

@@ -5,10 +5,9 @@
  * quad, so that one pass through the weights of two channels serves all four:
  *
  *   portable  int8   [terms / 4][pixel][4]
- *   DSP       int16  [terms / 4][even, odd][pixel][2], each twice the code
+ *   DSP       int16  [terms / 4][even, odd][pixel][2]
  *
- * where even are terms 0 and 2 of four, odd are 1 and 3, as SXTB16 unpacks them.  Twice the code
- * makes the sum twice what it is, and SMMULR of that with the multiplier is the first rounding. */
+ * where even are terms 0 and 2 of four, odd are 1 and 3, as SXTB16 unpacks them. */
 #ifndef EN_DOT_H
 #define EN_DOT_H
 
@@ -23,15 +22,17 @@ typedef struct {
     int32_t terms;        /* the same, filled up to a multiple of 4 with weights of 0 */
     int32_t channels;     /* of the output */
     en_range range;
-    int32_t fast; /* the DSP flavour is exact: twice every sum fits 32 bits, rights are 1 to 31 */
+    int32_t fast; /* twice every sum fits 32 bits, multipliers are 2^30 at least, rights 2 to 31 */
 } en_dot;
 
-/* Lay four rows, stride bytes from one to the next, out as a quad of 8 * terms bytes. */
-void en_dot_fill_s8(const en_dot *dot, const int8_t *rows, int32_t stride, int8_t *quad);
+/* Lay bytes of four rows out, as many words as they fill, the last filled up with 0; where the
+ * quad goes on. */
+int8_t *en_dot_fill_s8(const en_dot *dot, const int8_t *const *rows, int32_t bytes, int8_t *quad);
 
-/* All weights as the DSP flavour multiplies them, int16 [channel / 2][terms / 4][even, odd][channel
- * of two][2], into 2 * terms bytes a channel, an even number of channels; where that is, or NULL
- * where this flavour works without or the plan has no room, room being 0. */
+/* Constants as the DSP flavour reads them, channel pair by channel pair: biases, weights as int16
+ * [terms / 4][even, odd][channel of two][2], factors (en_factors of en_dsp.h): 4 * terms + 24
+ * bytes a pair.  Where that is, or NULL where this flavour works without or the plan has no room,
+ * room being 0. */
 const int8_t *en_dot_unpack_s8(const en_dot *dot, int32_t room, int8_t *to);
 
 /* Codes of the four pixels of a quad, dot->channels each, with what en_dot_unpack_s8 gave.  The

@@ -3,32 +3,54 @@
 #include "en_requantize.h"
 
 #if EN_DSP
+#include "en_dsp.h"
 
-/* Four pixels by two channels: eight sums in r4 to r11, and no register left, so that what is
- * needed once a pair lies on the stack.  A word of weights is loaded twice, for its even and its odd
- * bytes: cheaper than a register to keep it in.  26 instructions for 32 multiplications, or 22 where
- * the weights have been unpacked before (en_dot_unpack_s8).
+/* Four pixels by two channels: eight sums in r4 to r11, and no register left.  Weights are one
+ * stream with biases and factors (en_dot_unpack_s8), 22 instructions for 32 multiplications; or,
+ * with pairs, they are unpacked on the way, 26 instructions: a word is loaded twice, for its even
+ * and its odd bytes, which is cheaper than a register to keep it in.
  *
- * Rounding: ASRS leaves the last bit that it shifts out in the carry, and ADC adds that bit, halves
- * up, with the zero point.  Where the least code is the zero point (relu), halves away from zero
- * need no care: negative numbers end at the least code anyhow; zero point -128 is SBC of 127. */
-void en_dot_quad_dsp(const int8_t *quad, const int8_t *weight, const en_pair *pairs, int8_t *out,
-                     const en_dot *dot, int32_t relu);
-void en_dot_quad_unpacked_dsp(const int8_t *quad, const int8_t *weight, const en_pair *pairs,
-                              int8_t *out, const en_dot *dot, int32_t relu);
+ * The first four terms start from the biases; the others are a loop of four times four terms, of
+ * which the first round leaves some out, or all where skipped is negative.  Arguments stay on the
+ * stack, where every load reaches them.  kind: 0 halves do not matter, 1 they do, 2 they do, and
+ * low and high are not those of int8. */
+void en_dot_quad_dsp(const int8_t *quad, const int8_t *weight, int8_t *out, int32_t step,
+                     const int8_t *out_end, const int8_t *quad_end, int32_t skipped, int32_t kind,
+                     const en_pair *pairs, en_range range);
 
 __asm__(
     ".syntax unified\n"
     ".thumb\n"
 
-    ".macro en_dot_half unpack, turn, step\n"
-    ".if \\unpack\n"
-    "ldrd r12, lr, [r1]\\step\n"
-    "sxtb16 r12, r12\\turn\n"
-    "sxtb16 lr, lr\\turn\n"
+    /* weights of even or odd terms to r12 and lr */
+    ".macro en_dot_load packed, odd\n"
+    ".if \\packed == 0\n"
+    "ldrd r12, lr, [r1], #8\n"
+    ".elseif \\odd == 0\n"
+    "ldrd r12, lr, [r1]\n"
+    "sxtb16 r12, r12\n"
+    "sxtb16 lr, lr\n"
     ".else\n"
     "ldrd r12, lr, [r1], #8\n"
+    "sxtb16 r12, r12, ror #8\n"
+    "sxtb16 lr, lr, ror #8\n"
     ".endif\n"
+    ".endm\n"
+    ".macro en_dot_first packed\n"
+    "en_dot_load \\packed, 0\n"
+    "ldrd r2, r3, [r0, #8]\n"
+    "smlad r6, r12, r2, r4\n"
+    "smlad r10, lr, r2, r8\n"
+    "smlad r7, r12, r3, r4\n"
+    "smlad r11, lr, r3, r8\n"
+    "ldrd r2, r3, [r0], #16\n"
+    "smlad r5, r12, r3, r4\n"
+    "smlad r9, lr, r3, r8\n"
+    "smlad r4, r12, r2, r4\n"
+    "smlad r8, lr, r2, r8\n"
+    ".endm\n"
+    ".macro en_dot_half packed, odd\n"
+    "en_dot_load \\packed, \\odd\n"
     "ldrd r2, r3, [r0], #8\n"
     "smlad r4, r12, r2, r4\n"
     "smlad r8, lr, r2, r8\n"
@@ -40,182 +62,164 @@ __asm__(
     "smlad r7, r12, r3, r7\n"
     "smlad r11, lr, r3, r11\n"
     ".endm\n"
-    ".macro en_dot_four unpack\n"
-    "en_dot_half \\unpack, \"\", \"\"\n"
-    "en_dot_half \\unpack, \", ror #8\", \", #8\"\n"
+    ".macro en_dot_sums packed, loop, end\n"
+    "en_dot_first \\packed\n"
+    "en_dot_half \\packed, 1\n"
+    "ldr pc, [sp, #60]\n"
+    "\\loop:\n"
+    ".rept 4\n"
+    "en_dot_half \\packed, 0\n"
+    "en_dot_half \\packed, 1\n"
+    ".endr\n"
+    "ldr r2, [sp, #56]\n"
+    "cmp r0, r2\n"
+    "bne \\loop\\()b\n"
+    "\\end:\n"
     ".endm\n"
 
-    /* sum, multiplier, right */
-    ".macro en_dot_relu sum, by, right\n"
-    "smmulr \\sum, \\sum, \\by\n"
-    "asrs \\sum, \\sum, \\right\n"
-    "sbc \\sum, \\sum, #127\n"
-    "ssat \\sum, #8, \\sum\n"
-    ".endm\n"
-    /* the same with any zero point and range, which r0 points to */
-    ".macro en_dot_any sum, by, right\n"
-    "smmulr \\sum, \\sum, \\by\n"
-    "add \\sum, \\sum, \\sum, asr #31\n"
-    "ldr r1, [r0]\n"
-    "asrs \\sum, \\sum, \\right\n"
-    "adc \\sum, \\sum, r1\n"
-    "ldr r1, [r0, #4]\n"
-    "cmp \\sum, r1\n"
+    /* stack: 0 quad, 4 where sums begin, 8 out, 12 step, 52 end of the first pixel, 56 end of the
+     * quad, 60 where the loop begins, 64 kind, 68 pair, 72 zero point, 76 low, 80 high */
+    ".section .text.en_dot_quad_dsp,\"ax\",%progbits\n"
+    ".p2align 2\n"
+    ".global en_dot_quad_dsp\n"
+    ".type en_dot_quad_dsp,%function\n"
+    ".thumb_func\n"
+    "en_dot_quad_dsp:\n"
+    "push {r0-r11, lr}\n"
+    "ldr r4, [sp, #60]\n"
+    "ldr r5, [sp, #68]\n"
+    "cbz r5, 1f\n"
+    "adr r6, 11f\n"
+    "adr r7, 12f\n"
+    "adr r2, 13f\n"
+    "mov r3, #104\n"
+    "b 2f\n"
+    "1:\n"
+    "adr r6, 21f\n"
+    "adr r7, 22f\n"
+    "adr r2, 23f\n"
+    "mov r3, #88\n"
+    "2:\n"
+    "mla r7, r4, r3, r7\n"
+    "cmp r4, #0\n"
     "it lt\n"
-    "movlt \\sum, r1\n"
-    "ldr r1, [r0, #8]\n"
-    "cmp \\sum, r1\n"
-    "it gt\n"
-    "movgt \\sum, r1\n"
-    ".endm\n"
+    "movlt r7, r2\n"
+    "orr r6, r6, #1\n"
+    "orr r7, r7, #1\n"
+    "str r6, [sp, #4]\n"
+    "str r7, [sp, #60]\n"
+    "bx r6\n"
 
-    ".macro en_dot_store\n"
+    "11:\n"
+    "ldr r2, [sp, #68]\n"
+    "ldr r0, [sp]\n"
+    "ldrd r4, r8, [r2]\n"
+    "en_dot_sums 1, 12, 13\n"
+    "ldr r0, [sp, #68]\n"
+    "ldrd r12, lr, [r0, #8]\n"
+    "ldr r3, [r0, #16]\n"
+    "add r0, #20\n"
+    "str r0, [sp, #68]\n"
+    "lsl r12, r12, #1\n"
+    "lsl lr, lr, #1\n"
+    "mov r0, #1\n"
+    "ror r2, r0, r3\n" /* 1 turned right by so many bits is 2^(32 - right) */
+    "lsr r3, r3, #16\n"
+    "ror r3, r0, r3\n"
+    "b 3f\n"
+
+    "21:\n"
+    "ldr r0, [sp]\n"
+    "ldrd r4, r8, [r1], #8\n"
+    "en_dot_sums 0, 22, 23\n"
+    "ldrd r12, lr, [r1], #8\n"
+    "ldrd r2, r3, [r1], #8\n"
+
+    "3:\n"
+    ".irp sum, r4, r5, r6, r7\n"
+    "smmlar \\sum, \\sum, r12, \\sum\n"
+    ".endr\n"
+    ".irp sum, r8, r9, r10, r11\n"
+    "smmlar \\sum, \\sum, lr, \\sum\n"
+    ".endr\n"
+    "ldr r0, [sp, #64]\n"
+    "ldr r12, [sp, #72]\n"
+    "cbz r0, 4f\n"
+    ".irp sum, r4, r5, r6, r7, r8, r9, r10, r11\n"
+    "add \\sum, \\sum, \\sum, asr #31\n"
+    ".endr\n"
+    "4:\n"
+    ".irp sum, r4, r5, r6, r7\n"
+    "smmlar \\sum, \\sum, r2, r12\n"
+    ".endr\n"
+    ".irp sum, r8, r9, r10, r11\n"
+    "smmlar \\sum, \\sum, r3, r12\n"
+    ".endr\n"
+    "cmp r0, #2\n"
+    "beq 8f\n"
+    ".irp sum, r4, r5, r6, r7, r8, r9, r10, r11\n"
+    "ssat \\sum, #8, \\sum\n"
+    ".endr\n"
+    "5:\n"
     "bfi r4, r8, #8, #8\n"
     "bfi r5, r9, #8, #8\n"
     "bfi r6, r10, #8, #8\n"
     "bfi r7, r11, #8, #8\n"
+    "ldrd r2, r3, [sp, #8]\n"
+    "ldr lr, [sp, #52]\n"
     "add r0, r2, #2\n"
     "str r0, [sp, #8]\n"
+    "cmp r0, lr\n"
+    "bhi 6f\n"
     "strh r4, [r2]\n"
     "strh r5, [r2, r3]\n"
     "add r2, r2, r3, lsl #1\n"
     "strh r6, [r2]\n"
     "strh r7, [r2, r3]\n"
-    ".endm\n"
-
-    /* stack: 0 quad, 4 pair, 8 out, 12 channels, 16 pairs left, 20 end in the quad of blocks of
-     * sixteen terms, 24 end of the quad, 28 weights while r1 is needed, 36 relu, 40 range */
-    ".macro en_dot_function name, unpack\n"
-    ".section .text.\\name,\"ax\",%progbits\n"
-    ".p2align 2\n"
-    ".global \\name\n"
-    ".type \\name,%function\n"
-    ".thumb_func\n"
-    "\\name:\n"
-    "push {r4-r11, lr}\n"
-    "sub sp, #44\n"
-    "strd r0, r2, [sp]\n"
-    "str r3, [sp, #8]\n"
-    "ldrd r4, r5, [sp, #80]\n"
-    "ldr r6, [r4, #16]\n"
-    "add r7, r6, #1\n"
-    "lsr r7, r7, #1\n"
-    "strd r6, r7, [sp, #12]\n"
-    "ldr r6, [r4, #12]\n"
-    "lsl r7, r6, #3\n"
-    "bic r6, r7, #127\n"
-    "add r6, r6, r0\n"
-    "add r7, r7, r0\n"
-    "strd r6, r7, [sp, #20]\n"
-    "str r5, [sp, #36]\n"
-    "add r4, r4, #20\n"
-    "str r4, [sp, #40]\n"
-
-    "1:\n"
-    "ldrd r0, r2, [sp]\n"
-    "ldr r3, [sp, #20]\n"
-    "ldrd r4, r8, [r2]\n"
-    "lsl r4, r4, #1\n"
-    "lsl r8, r8, #1\n"
-    "mov r5, r4\n"
-    "mov r6, r4\n"
-    "mov r7, r4\n"
-    "mov r9, r8\n"
-    "mov r10, r8\n"
-    "mov r11, r8\n"
-    "cmp r0, r3\n"
-    "beq 3f\n"
-    "2:\n"
-    "en_dot_four \\unpack\n"
-    "en_dot_four \\unpack\n"
-    "en_dot_four \\unpack\n"
-    "en_dot_four \\unpack\n"
-    "ldr r2, [sp, #20]\n"
-    "cmp r0, r2\n"
-    "bne 2b\n"
-    "3:\n"
-    "ldr r2, [sp, #24]\n"
-    "cmp r0, r2\n"
-    "beq 5f\n"
-    "4:\n"
-    "en_dot_four \\unpack\n"
-    "ldr r2, [sp, #24]\n"
-    "cmp r0, r2\n"
-    "bne 4b\n"
-
-    "5:\n"
-    "ldr r2, [sp, #4]\n"
-    "ldrd r12, lr, [r2, #8]\n"
-    "ldr r3, [r2, #16]\n"
-    "add r2, r2, #20\n"
-    "str r2, [sp, #4]\n"
-    "lsr r2, r3, #16\n"
-    "ldr r0, [sp, #36]\n"
-    "cbz r0, 6f\n"
-    "en_dot_relu r4, r12, r3\n"
-    "en_dot_relu r5, r12, r3\n"
-    "en_dot_relu r6, r12, r3\n"
-    "en_dot_relu r7, r12, r3\n"
-    "en_dot_relu r8, lr, r2\n"
-    "en_dot_relu r9, lr, r2\n"
-    "en_dot_relu r10, lr, r2\n"
-    "en_dot_relu r11, lr, r2\n"
-    "b 7f\n"
-    "6:\n"
-    "str r1, [sp, #28]\n"
-    "ldr r0, [sp, #40]\n"
-    "en_dot_any r4, r12, r3\n"
-    "en_dot_any r5, r12, r3\n"
-    "en_dot_any r6, r12, r3\n"
-    "en_dot_any r7, r12, r3\n"
-    "en_dot_any r8, lr, r2\n"
-    "en_dot_any r9, lr, r2\n"
-    "en_dot_any r10, lr, r2\n"
-    "en_dot_any r11, lr, r2\n"
-    "ldr r1, [sp, #28]\n"
-
-    "7:\n"
-    "ldrd r2, r3, [sp, #8]\n"
-    "ldr r12, [sp, #16]\n"
-    "subs r12, #1\n"
-    "str r12, [sp, #16]\n"
-    "beq 8f\n"
-    "en_dot_store\n"
-    "b 1b\n"
-    "8:\n"
-    "tst r3, #1\n"
-    "beq 9f\n"
-    /* an odd number of channels: the last one alone */
+    "beq 7f\n"
+    "ldr pc, [sp, #4]\n"
+    "6:\n" /* an odd number of channels: the last one alone */
     "strb r4, [r2]\n"
     "strb r5, [r2, r3]\n"
     "add r2, r2, r3, lsl #1\n"
     "strb r6, [r2]\n"
     "strb r7, [r2, r3]\n"
-    "b 0f\n"
-    "9:\n"
-    "en_dot_store\n"
-    "0:\n"
-    "add sp, #44\n"
+    "7:\n"
+    "add sp, #16\n"
     "pop {r4-r11, pc}\n"
-    ".size \\name, . - \\name\n"
-    ".endm\n"
-    "en_dot_function en_dot_quad_dsp, 1\n"
-    "en_dot_function en_dot_quad_unpacked_dsp, 0\n"
-    ".purgem en_dot_function\n"
+    "8:\n"
+    "ldrd r2, r3, [sp, #76]\n"
+    ".irp sum, r4, r5, r6, r7, r8, r9, r10, r11\n"
+    "cmp \\sum, r2\n"
+    "it lt\n"
+    "movlt \\sum, r2\n"
+    "cmp \\sum, r3\n"
+    "it gt\n"
+    "movgt \\sum, r3\n"
+    ".endr\n"
+    "b 5b\n"
+    ".size en_dot_quad_dsp, . - en_dot_quad_dsp\n"
+    ".purgem en_dot_load\n"
+    ".purgem en_dot_first\n"
     ".purgem en_dot_half\n"
-    ".purgem en_dot_four\n"
-    ".purgem en_dot_relu\n"
-    ".purgem en_dot_any\n"
-    ".purgem en_dot_store\n"
+    ".purgem en_dot_sums\n"
     ".text\n");
 
 /* what the assembly takes for granted */
-typedef char en_dot_offsets_hold[((offsetof(en_dot, terms) == 12) &&
-                                  (offsetof(en_dot, channels) == 16) &&
-                                  (offsetof(en_dot, range) == 20) && (sizeof(en_pair) == 20))
+typedef char en_dot_offsets_hold[((offsetof(en_pair, multiplier) == 8) &&
+                                  (offsetof(en_pair, right) == 16) && (sizeof(en_pair) == 20))
                                      ? 1
                                      : -1];
 
+static void quad_dsp(const en_dot *dot, const int8_t *unpacked, const int8_t *quad, int8_t *out)
+{
+    const int32_t blocks = (dot->terms / 4) - 1; /* but for the first */
+    const int32_t skipped = (blocks > 0) ? ((4 - (blocks & 3)) & 3) : -1;
+    const int32_t kind = (en_is_relu(dot->range) != 0) ? 0 : ((en_is_full(dot->range) != 0) ? 1 : 2);
+    en_dot_quad_dsp(quad, (unpacked != NULL) ? unpacked : dot->weight, out, dot->channels,
+                    &out[dot->channels], &quad[8 * dot->terms], skipped, kind,
+                    (unpacked != NULL) ? NULL : dot->pairs, dot->range);
+}
 #endif
 
 /* Four codes of one channel. */
@@ -238,13 +242,7 @@ void en_dot_quad_s8(const en_dot *dot, const int8_t *unpacked, const int8_t *EN_
     const en_pair *pair = dot->pairs;
 #if EN_DSP
     if (dot->fast != 0) {
-        const int32_t relu = (dot->range.zero_point == -128) && (dot->range.low == -128) &&
-                             (dot->range.high == 127);
-        if (unpacked != NULL) {
-            en_dot_quad_unpacked_dsp(quad, unpacked, pair, out, dot, relu);
-        } else {
-            en_dot_quad_dsp(quad, weight, pair, out, dot, relu);
-        }
+        quad_dsp(dot, unpacked, quad, out);
         return;
     }
 #else

@@ -5,7 +5,7 @@
 #if EN_DSP
 #include "en_dsp.h"
 
-/* int16 [terms / 4][even, odd][2], each twice the code. */
+/* int16 [terms / 4][even, odd][2]. */
 static void unpack(const en_dot *dot, const int8_t *row, uint32_t *words)
 {
     for (int32_t term = 0; term < dot->depth; term += 4) {
@@ -15,47 +15,47 @@ static void unpack(const en_dot *dot, const int8_t *row, uint32_t *words)
         } else {
             (void)memcpy(&bytes, &row[term], (size_t)(dot->depth - term));
         }
-        words[0] = en_double(en_even(bytes));
-        words[1] = en_double(en_odd(bytes));
+        words[0] = en_even(bytes);
+        words[1] = en_odd(bytes);
         words = &words[2];
     }
 }
 
-/* SMMULR of twice the sum is the first rounding. */
-static int8_t code(int32_t twice, int32_t multiplier, int32_t right, en_range range)
+/* Four terms of two channels. */
+static inline void four_terms(const int8_t **weight, const uint32_t **words, int32_t *sums)
 {
-    int32_t high;
-    __asm__("smmulr %0, %1, %2" : "=r"(high) : "r"(twice), "r"(multiplier));
-    high = en_divide_by_power(high, right) + range.zero_point;
-    return (int8_t)en_min(en_max(high, range.low), range.high);
+    uint32_t w0;
+    uint32_t w1;
+    uint32_t even;
+    uint32_t odd;
+    __asm__("ldrd %0, %1, [%2], #8" : "=&r"(w0), "=&r"(w1), "+r"(*weight)::"memory");
+    __asm__("ldrd %0, %1, [%2], #8" : "=&r"(even), "=&r"(odd), "+r"(*words)::"memory");
+    sums[0] = en_two_products(en_even(w0), even, sums[0]);
+    sums[1] = en_two_products(en_even(w1), even, sums[1]);
+    sums[0] = en_two_products(en_odd(w0), odd, sums[0]);
+    sums[1] = en_two_products(en_odd(w1), odd, sums[1]);
 }
 
 static void row_dsp(const en_dot *dot, const int8_t *row, int8_t *scratch, int8_t *out)
 {
     const int8_t *weight = dot->weight;
     const en_pair *pair = dot->pairs;
-    uint32_t *words = (uint32_t *)(void *)scratch;
-    unpack(dot, row, words);
+    const uint32_t *words = (const uint32_t *)(const void *)scratch;
+    const uint32_t *end = &words[dot->terms / 2];
+    unpack(dot, row, (uint32_t *)(void *)scratch);
     for (int32_t channel = 0; channel < dot->channels; channel += 2) {
-        int32_t first = 2 * pair->bias[0];
-        int32_t second = 2 * pair->bias[1];
+        int32_t sums[2] = {pair->bias[0], pair->bias[1]};
         const uint32_t *a = words;
-        const uint32_t *end = &words[dot->terms / 2];
-        while (a != end) {
-            const uint32_t w0 = en_load_word(weight);
-            const uint32_t w1 = en_load_word(&weight[4]);
-            const uint32_t even = a[0];
-            const uint32_t odd = a[1];
-            first = en_two_products(en_even(w0), even, first);
-            second = en_two_products(en_even(w1), even, second);
-            first = en_two_products(en_odd(w0), odd, first);
-            second = en_two_products(en_odd(w1), odd, second);
-            a = &a[2];
-            weight = &weight[8];
+        if ((dot->terms & 4) != 0) {
+            four_terms(&weight, &a, sums);
         }
-        out[channel] = code(first, pair->multiplier[0], pair->right[0], dot->range);
-        if ((channel + 1) < dot->channels) {
-            out[channel + 1] = code(second, pair->multiplier[1], pair->right[1], dot->range);
+        while (a != end) {
+            four_terms(&weight, &a, sums);
+            four_terms(&weight, &a, sums);
+        }
+        for (int32_t half = 0; (half < 2) && ((channel + half) < dot->channels); half++) {
+            out[channel + half] = en_fast_code(
+                sums[half], en_factors_of(pair->multiplier[half], pair->right[half]), dot->range);
         }
         pair = &pair[1];
     }

@@ -10,18 +10,30 @@ const int8_t *en_dot_unpack_s8(const en_dot *dot, int32_t room, int8_t *to)
 #if EN_DSP
     if ((room != 0) && (dot->fast != 0)) {
         const int8_t *weight = dot->weight;
-        const int32_t pairs = (dot->channels + 1) / 2;
-        const int8_t *end = &weight[pairs * 2 * dot->terms];
         uint32_t *words = (uint32_t *)(void *)to;
-        while (weight != end) {
-            const uint32_t first = en_load_word(weight);
-            const uint32_t second = en_load_word(&weight[4]);
-            words[0] = en_even(first);
-            words[1] = en_even(second);
-            words[2] = en_odd(first);
-            words[3] = en_odd(second);
+        for (int32_t pair = 0; pair < ((dot->channels + 1) / 2); pair++) {
+            const en_pair *given = &dot->pairs[pair];
+            const int8_t *end = &weight[2 * dot->terms];
+            words[0] = (uint32_t)given->bias[0];
+            words[1] = (uint32_t)given->bias[1];
+            words = &words[2];
+            while (weight != end) {
+                const uint32_t first = en_load_word(weight);
+                const uint32_t second = en_load_word(&weight[4]);
+                words[0] = en_even(first);
+                words[1] = en_even(second);
+                words[2] = en_odd(first);
+                words[3] = en_odd(second);
+                words = &words[4];
+                weight = &weight[8];
+            }
+            for (int32_t half = 0; half < 2; half++) {
+                const en_factors factors =
+                    en_factors_of(given->multiplier[half], given->right[half]);
+                words[half] = (uint32_t)factors.first;
+                words[2 + half] = (uint32_t)factors.second;
+            }
             words = &words[4];
-            weight = &weight[8];
         }
         result = to;
     }
