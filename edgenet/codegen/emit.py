@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,38 +12,63 @@ from string import Template
 import numpy as np
 
 import edgenet
-from edgenet.codegen import pack, report, text
+from edgenet.codegen import builds, chains, kernels, pack, report, text
 from edgenet.codegen.call import Call, Constant, Lowered
+from edgenet.codegen.picture import Picture, placed
 from edgenet.codegen.program import Golden, Program, constants
+from edgenet.codegen.rows import Rows
+from edgenet.errors import UsageError
 from edgenet.int8.graph import Array, Port
+from edgenet.spec import Preprocess
 
 SOURCES = "src"
 """The folder's C, where Arduino and PlatformIO look for it."""
 CTYPES = {"int8": "int8_t", "int32": "int32_t", "uint32": "uint32_t"}
 
 
-def files(program: Program, golden: Golden) -> dict[str, str]:
+def files(
+    program: Program,
+    golden: Golden,
+    *,
+    picture: Picture | None = None,
+    labels: Sequence[str] = (),
+) -> dict[str, str]:
     """Every file of the folder by name; the same program gives the same text."""
     writer = _Writer(program)
     name = program.name
     sources = {
         f"{name}.h": writer.header(),
         f"{name}.c": writer.schedule(),
+        f"{name}_info.c": writer.info(labels),
         f"{name}_weights.h": writer.weight_declarations(),
         f"{name}_weights.c": writer.weights(),
         f"{name}_golden.h": writer.golden(golden),
         f"{name}_selftest.c": writer.template("selftest.c"),
-        **writer.kernels(),
+        **kernels.files([*program.kernels, "en_crc32"], name),
     }
+    if picture:
+        sources |= {
+            **{f"{name}_{f}": writer.template(f, **picture.words) for f in ("image.h", "image.c")},
+            **kernels.files(["en_image"], name),
+        }
+    found = {f"{SOURCES}/{file}": sources[file] for file in sorted(sources)}
     return {
-        **{f"{SOURCES}/{file}": content for file, content in sources.items()},
+        **found,
         "examples/main.c": writer.template("example_main.c"),
         "LICENSE": writer.template("LICENSE"),
+        **builds.files(
+            name, found, writer.template, picture=picture is not None, arena=program.plan.size
+        ),
     }
 
 
 def write(
-    program: Program, folder: Path, boards: Mapping[str, report.Measured] | None = None
+    program: Program,
+    folder: Path,
+    boards: Mapping[str, report.Measured] | None = None,
+    *,
+    preprocess: Preprocess | None = None,
+    labels: Sequence[str] = (),
 ) -> None:
     """Write the folder with its reports, whole or not at all.
 
@@ -52,19 +76,24 @@ def write(
         program: what to write.
         folder: where; what is there goes.
         boards: what was counted, by board, for the reports.
+        preprocess: of a model whose input is a picture: frames become inputs in C as well.
+            ``picture.refusal`` says whether it can be.
+        labels: of the first output's codes.
 
     Raises:
+        UsageError: the input is no such picture, or labels are not as many as outputs.
         OSError: it cannot be written.
     """
+    picture = None
+    if preprocess:
+        program, picture = placed(program, preprocess)
+    made = files(program, program.golden(), picture=picture, labels=labels)
     draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     try:
         draft.mkdir(parents=True)
-        for name, content in {
-            **files(program, program.golden()),
-            **report.files(program, boards),
-        }.items():
+        for name, content in {**made, **report.files(program, boards)}.items():
             path = draft / name
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8", newline="\n")
         if folder.exists():
             shutil.rmtree(folder)
@@ -156,6 +185,11 @@ class _Writer:
                 for call in layer.calls
                 for one in call.flavours
             }
+            | {
+                f"{self._name}_{chains.HEADER}"
+                for layer in self._program.layers
+                if isinstance(layer, Rows)
+            }
         )
         functions = []
         for kind, ports in (("input", graph.inputs), ("output", graph.outputs)):
@@ -180,6 +214,10 @@ class _Writer:
                 name = _struct_name(layer, number)
                 backward = step.direction == "backward"
                 yield self._chosen([self._struct(one, name, backward) for one in call.flavours])
+            if isinstance(layer, Rows):
+                names = [_struct_name(layer, number) for number in range(len(layer.calls))]
+                plan = self._program.plan
+                yield from chains.definitions(self._name, layer, plan, names, self._chosen)
 
     def _struct(self, call: Call, name: str, backward: bool) -> str:
         fields = dict(call.fields)
@@ -193,7 +231,9 @@ class _Writer:
         for index, layer in enumerate(self._program.layers):
             output = layer.layer.output
             at = plan.addresses[output]
-            for number, call in enumerate(layer.calls):
+            if isinstance(layer, Rows):
+                yield chains.call(self._name, layer)
+            for number, call in () if isinstance(layer, Rows) else enumerate(layer.calls):
                 places = [*(plan.addresses[value] for value in call.inputs), at]
                 if call.scratch:
                     places.append(plan.scratch.get(layer.layer.name, 0))
@@ -210,13 +250,32 @@ class _Writer:
             size = self._program.graph.values[output].size
             yield f"    done(hook, context, {index}, &a[{at}], {size});"
 
+    def info(self, labels: Sequence[str]) -> str:
+        """What there is to know, and the labels.
+
+        Raises:
+            UsageError: they are not as many as outputs.
+        """
+        outputs = self._program.graph.values[self._program.graph.outputs[0].value].size
+        if labels and len(labels) != outputs:
+            raise UsageError(
+                f"{self._name} has {outputs} outputs and {len(labels)} labels; give one for each"
+            )
+        table = f"{self._name}_labels"
+        lines = "".join(f"{text.INDENT}{text.string(label)},\n" for label in labels)
+        return self.template(
+            "info.c",
+            labels=f"static const char *const {table}[] = {{\n{lines}}};\n" if labels else "",
+            table=table if labels else "NULL",
+        )
+
     def weight_declarations(self) -> str:
         lines = self._arrays(lambda name, values, ctype: f"extern {ctype} {name}[{len(values)}];")
         return self.template("weights.h", declarations="\n".join(lines))
 
     def weights(self) -> str:
         """Constants, aligned, since words are read."""
-        attribute = f"{self._name.upper()}_CONST"
+        attribute = "{0}_EN_ALIGNED {0}_CONST".format(self._name.upper())
         lines = self._arrays(
             lambda name, values, ctype: text.array(ctype, name, values, storage=attribute)
         )
@@ -275,32 +334,6 @@ class _Writer:
             )
             for number, port in enumerate(ports)
         )
-
-    def kernels(self) -> dict[str, str]:
-        """The kernels that are called, and what they include and call.
-
-        Every name has the model's before it, so that two models link into one program.
-        """
-        wanted = [f"{kernel}.c" for kernel in (*self._program.kernels, "en_crc32")]
-        found: dict[str, str] = {}
-        folder = resources.files("edgenet.codegen") / "c"
-        while wanted:
-            file = wanted.pop()
-            if file in found:
-                continue
-            found[file] = (folder / file).read_text("utf-8")
-            wanted += re.findall(r'#include "(\w+\.h)"', found[file])
-            wanted += [
-                f"{used}.c"
-                for used in re.findall(r"\b(en_\w+)\(", found[file])
-                if (folder / f"{used}.c").is_file()
-            ]
-        return {self._own(file): self._own(found[file]) for file in sorted(found)}
-
-    def _own(self, source: str) -> str:
-        """Names of kernels with the model's before them."""
-        small = re.sub(r"\ben_(?=[a-z0-9])", f"{self._name}_en_", source)
-        return re.sub(r"\bEN_(?=[A-Z0-9])", f"{self._name.upper()}_EN_", small)
 
 
 def _roles(fields: object) -> list[str]:

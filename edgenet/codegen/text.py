@@ -53,6 +53,23 @@ def number(value: int) -> str:
     return f"{value}U" if value >= 2**31 else str(value)
 
 
+def string(value: str) -> str:
+    r"""A string literal of its UTF-8; what is not plain ASCII is written in octal.
+
+    >>> string('rosé "1"')
+    '"ros\\303\\251 \\"1\\""'
+    """
+    plain = set(range(32, 127)) - set(b'"\\?')
+    return (
+        '"'
+        + "".join(
+            chr(b) if b in plain else f"\\{chr(b)}" if b in b'"\\?' else f"\\{b:03o}"
+            for b in value.encode()
+        )
+        + '"'
+    )
+
+
 def struct(fields: Mapping[str, Field], name_of: Callable[[Constant], str], depth: int = 1) -> str:
     """An initializer, field by field, each with its name in a comment.
 

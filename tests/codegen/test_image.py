@@ -126,6 +126,7 @@ def test_frames_become_the_same_on(name, tmp_path):
         "void _init(void) {}\nvoid _fini(void) {}\n"
         "int main(void) { initialise_monitor_handles(); return driver_main(0, 0); }\n"
     )
+    (tmp_path / "board.ld").write_text(qemu.link_script(board))
     compiler = ["arm-none-eabi-gcc", f"-mcpu={board.core}", "-mthumb", "-std=c99", "-O2"]
     with resources.as_file(resources.files("edgenet.codegen") / "firmware") as firmware:
         compiler += [f"-I{layers.SOURCES}", f"-I{firmware}"]
@@ -133,7 +134,7 @@ def test_frames_become_the_same_on(name, tmp_path):
         subprocess.run([*compiler, *driver], check=True)
         files = [tmp_path / "driver.o", tmp_path / "entry.c", firmware / "start.c"]
         link = ["--specs=rdimon.specs", "-nostartfiles", f"-L{firmware}"]
-        link += [f"-T{firmware / board.script}", "-o", str(tmp_path / "elf")]
+        link += [f"-T{tmp_path / 'board.ld'}", "-o", str(tmp_path / "elf")]
         sources = map(str, [*files, *sorted(layers.SOURCES.glob("en_image*.c"))])
         subprocess.run([*compiler, *link, *sources], check=True)
     command = ["qemu-system-arm", "-M", name, "-nographic", "-monitor", "none", "-serial", "none"]

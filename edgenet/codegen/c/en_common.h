@@ -27,6 +27,22 @@
 #define EN_MVE 0
 #endif
 
+/* Where kernels lie: -DEDGENET_HOT='".itcm"' names a section of fast memory. */
+#if defined(EDGENET_HOT)
+#define EN_HOT __attribute__((section(EDGENET_HOT)))
+#define EN_CODE(name) EDGENET_HOT
+#else
+#define EN_HOT
+#define EN_CODE(name) ".text." name
+#endif
+
+/* Words are read from constants. */
+#if defined(__GNUC__)
+#define EN_ALIGNED __attribute__((aligned(16)))
+#else
+#define EN_ALIGNED
+#endif
+
 #if defined(__cplusplus)
 #define EN_BEGIN extern "C" {
 #define EN_END }
@@ -55,6 +71,15 @@ typedef struct {
     int32_t multiplier[4];
     int8_t left[4];
 } en_quad;
+
+/* The same of one channel, nine bytes. */
+#if EN_MVE
+typedef struct __attribute__((packed)) {
+    int32_t bias;
+    int32_t multiplier;
+    int8_t left;
+} en_single;
+#endif
 
 /* What the codes of an output are held to. */
 typedef struct {

@@ -25,3 +25,15 @@ const int8_t *${name}_run(void *arena)
 {
     return ${name}_run_hooked(arena, NULL, NULL);
 }
+
+int32_t ${name}_top1(const void *arena)
+{
+    const int8_t *codes = ${name}_output(arena);
+    int32_t best = 0;
+    for (int32_t index = 1; index < (int32_t)${NAME}_OUT_LEN; index++) {
+        if (codes[index] > codes[best]) {
+            best = index;
+        }
+    }
+    return best;
+}

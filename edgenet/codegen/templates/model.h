@@ -20,13 +20,49 @@ extern "C" {
 #define ${NAME}_LAYERS ${layers}u
 $ports
 
+/* ${NAME}_ARENA(memory); defines an arena; EDGENET_ARENA_ATTR is an attribute that chooses its
+ * section. */
+#ifndef EDGENET_ARENA_ATTR
+#define EDGENET_ARENA_ATTR
+#endif
+#if defined(__GNUC__)
+#define ${NAME}_ALIGNED __attribute__((aligned(16)))
+#elif defined(__cplusplus)
+#define ${NAME}_ALIGNED alignas(16)
+#else
+#define ${NAME}_ALIGNED _Alignas(16)
+#endif
+#define ${NAME}_ARENA(memory) \
+    ${NAME}_ALIGNED EDGENET_ARENA_ATTR static int8_t memory[${NAME}_ARENA_BYTES]
+
+/* What there is to know of a model; all models that edgenet generates have one. */
+#ifndef EDGENET_INFO_1
+#define EDGENET_INFO_1
+typedef struct {
+    const char *name;
+    const char *digest;  /* of the model: its sha256's first 16 digits */
+    const char *version; /* of edgenet */
+    uint32_t arena_bytes;
+    uint32_t constant_bytes;
+    uint32_t stack_bytes;
+    uint32_t macs;
+    uint32_t layers;
+    uint32_t outputs;          /* codes of the first */
+    const char *const *labels; /* of them; NULL where they are not known */
+} edgenet_info;
+#endif
+extern const edgenet_info ${name}_info;
+
 /* Where the inputs go and the outputs lie: int8 codes, real = scale * (code - zero point), NHWC.
  * A uint8 code is an int8 code + 128.  Inputs are gone after a run; outputs stay until the next. */
 $functions
 /* Run the network on what is in the inputs; the first output. */
 const int8_t *${name}_run(void *arena);
 
-/* The same, with a call after each layer: index, output and its size in bytes. */
+/* Index of the largest code of the first output after a run; the first of equals. */
+int32_t ${name}_top1(const void *arena);
+
+/* A run with a call after each layer: index, output and its size in bytes. */
 typedef void (*${name}_hook)(void *context, uint32_t layer, const int8_t *output, uint32_t size);
 const int8_t *${name}_run_hooked(void *arena, ${name}_hook hook, void *context);
 

@@ -4,10 +4,11 @@
 
 #include "${name}_en_common.h"
 
-/* Where constants go and how they are aligned; -D${NAME}_CONST=... chooses a section. */
+/* Where constants go: -DEDGENET_CONST='__attribute__((section(".qspi")))', or ${NAME}_CONST for
+ * those of this model alone. */
 #ifndef ${NAME}_CONST
-#if defined(__GNUC__)
-#define ${NAME}_CONST __attribute__((aligned(16)))
+#ifdef EDGENET_CONST
+#define ${NAME}_CONST EDGENET_CONST
 #else
 #define ${NAME}_CONST
 #endif
