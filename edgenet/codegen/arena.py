@@ -61,7 +61,11 @@ class Placement:
 
 
 def place(
-    buffers: Sequence[Buffer], pairs: Sequence[InPlace] = (), *, alignment: int = 16
+    buffers: Sequence[Buffer],
+    pairs: Sequence[InPlace] = (),
+    *,
+    alignment: int = 16,
+    patience: int = 400,
 ) -> Placement:
     """The smallest arena that is found; the same arguments give the same one.
 
@@ -73,9 +77,10 @@ def place(
         buffers: all of them.
         pairs: those that may overlap.
         alignment: addresses are multiples of it.
+        patience: tries that find nothing smaller, after which the search ends.
     """
     solver = _Solver(buffers, pairs, alignment)
-    return solver.solve()
+    return solver.solve(patience)
 
 
 def least(buffers: Sequence[Buffer], pairs: Sequence[InPlace] = ()) -> int:
@@ -90,7 +95,9 @@ def least(buffers: Sequence[Buffer], pairs: Sequence[InPlace] = ()) -> int:
         saved: dict[str, int] = {}
         for pair in pairs:
             if {pair.source, pair.result} <= names:
-                overlap = min(sizes[pair.source], sizes[pair.result])
+                source, result = sizes[pair.source], sizes[pair.result]
+                over = result - min(pair.forward, pair.backward)
+                overlap = max(0, min(source, result, over))
                 saved[pair.result] = max(saved.get(pair.result, 0), overlap)
         most = max(most, total - sum(saved.values()))
     return most
@@ -104,23 +111,24 @@ class _Solver:
         self._alignment = alignment
         self._bound = least(buffers, pairs)
         self._pairs = {(pair.source, pair.result): pair for pair in pairs}
+        self._last = {buffer.name: buffer.last for buffer in buffers}
         count = len(buffers)
         self._meets = [
             [j for j in range(count) if j != i and buffers[i].meets(buffers[j])]
             for i in range(count)
         ]
 
-    def solve(self) -> Placement:
+    def solve(self, patience: int) -> Placement:
         numbers = range(len(self._buffers))
         best: tuple[int, list[int]] | None = None
         order: list[int] = []
-        for key in (self._by_size, self._by_time, self._by_end):
+        for key in (self._by_size, self._by_time, self._by_end, self._by_distance):
             tried = sorted(numbers, key=key)
             found = self._fill(tried)
             if best is None or found[0] < best[0]:
                 best, order = found, tried
         assert best is not None
-        best = self._improve(order, best)
+        best = self._improve(order, best, patience)
         names = [buffer.name for buffer in self._buffers]
         return Placement(dict(zip(names, best[1], strict=True)), best[0])
 
@@ -133,19 +141,39 @@ class _Solver:
     def _by_end(self, number: int) -> tuple[int, int]:
         return -self._buffers[number].last, number
 
-    def _improve(self, order: list[int], best: tuple[int, list[int]]) -> tuple[int, list[int]]:
+    def _by_distance(self, number: int) -> tuple[int, int]:
+        """What starts furthest before its source first, then the source, then what outlives it."""
+        buffer = self._buffers[number]
+        pairs = [pair for pair in self._pairs.values() if pair.result == buffer.name]
+        if not pairs:
+            return 0, number
+        outlives = buffer.last > max(self._last[pair.source] for pair in pairs)
+        return 1 if outlives else -max(pairs[0].forward, 1), number
+
+    def _improve(
+        self, order: list[int], best: tuple[int, list[int]], tries: int
+    ) -> tuple[int, list[int]]:
         rng = np.random.default_rng(0)
-        patience = 400
+        patience = tries
         while patience and best[0] - self._bound >= self._alignment and len(order) > 1:
             changed = list(order)
-            taken, put = (int(i) for i in rng.integers(0, len(order), 2))
+            top = self._at_the_top(best)
+            taken = order.index(top[int(rng.integers(len(top)))])
+            put = int(rng.integers(len(order)))
             changed.insert(put, changed.pop(taken))
             found = self._fill(changed)
             patience -= 1
             if found[0] <= best[0]:
-                patience = 400 if found[0] < best[0] else patience
+                patience = tries if found[0] < best[0] else patience
                 best, order = found, changed
         return best
+
+    def _at_the_top(self, found: tuple[int, list[int]]) -> list[int]:
+        """Buffers that end where the arena does, and all that live at one time with them."""
+        size, addresses = found
+        ends = [at + buffer.size for at, buffer in zip(addresses, self._buffers, strict=True)]
+        highest = [number for number, end in enumerate(ends) if end == size]
+        return sorted({*highest, *(met for number in highest for met in self._meets[number])})
 
     def _fill(self, order: Sequence[int]) -> tuple[int, list[int]]:
         """Size and addresses of putting each buffer, in turn, at the lowest place it can have."""

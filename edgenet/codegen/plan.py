@@ -7,8 +7,9 @@ allows it (``Work``); scratch lies in whatever is free while its layer runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Literal
 
 from edgenet.codegen.arena import Buffer, InPlace, Placement, place
@@ -22,6 +23,25 @@ NEVER = 2**40
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Bytes that are a layer's own for a part of the time it runs.
+
+    Attributes:
+        name: what for, in a memory map.
+        size: in bytes.
+        first: the first of the layer's slots in which it is in use.
+        last: the last of them.
+        before: it starts at least so many bytes before the layer's first input, or apart from it.
+    """
+
+    name: str
+    size: int
+    first: int
+    last: int
+    before: int
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """What a layer asks of the arena.
 
@@ -30,10 +50,14 @@ class Work:
         walks: by input that may lie under the output, two distances: walking forwards, the output
             starts at least so many bytes before the input; walking backwards, it ends at least so
             many bytes after it.
+        slots: into which the time it runs is divided, of use to ``parts`` alone.
+        parts: more bytes of its own.
     """
 
     scratch: int = 0
     walks: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    slots: int = 1
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +65,8 @@ class Region:
     """Bytes of the arena that are in use.
 
     Attributes:
-        name: of the value's tensor, or ``scratch``.
-        value: index of the value, None for scratch.
+        name: of the value's tensor, ``scratch``, or a part's.
+        value: index of the value, None for what is a layer's own.
         address: from the arena's start.
         size: in bytes.
     """
@@ -82,16 +106,18 @@ class Plan:
         size: bytes of the arena.
         addresses: of each value, by its index.
         scratch: address of each layer's scratch, by the layer's name; of those that need any.
+        parts: addresses of each layer's parts, by the layer's name; of those that have any.
         steps: the memory map, a step for each layer.
     """
 
     size: int
     addresses: Mapping[int, int]
     scratch: Mapping[str, int]
+    parts: Mapping[str, tuple[int, ...]]
     steps: tuple[Step, ...]
 
 
-def plan(graph: Graph, works: Sequence[Work], *, alignment: int = 16) -> Plan:
+def plan(graph: Graph, works: Sequence[Work], *, alignment: int = 16, patience: int = 400) -> Plan:
     """The plan of a graph.
 
     Values of the network's inputs are in use from the start, those of its outputs to the end.
@@ -100,24 +126,9 @@ def plan(graph: Graph, works: Sequence[Work], *, alignment: int = 16) -> Plan:
         graph: of ``codegen.read``.
         works: what each layer asks for.
         alignment: of every address, in bytes.
+        patience: tries without success after which the search for a smaller arena ends.
     """
-    buffers = _values(graph) | _scratch(graph, works)
-    pairs = _pairs(graph, works, buffers)
-    found = place(list(buffers.values()), list(pairs.values()), alignment=alignment)
-    steps = tuple(
-        _step(number, layer, graph, buffers, found, pairs)
-        for number, layer in enumerate(graph.layers)
-    )
-    return Plan(
-        size=found.size,
-        addresses={index: found.addresses[_value(index)] for index in graph.values},
-        scratch={
-            layer.name: found.addresses[_own(number)]
-            for number, layer in enumerate(graph.layers)
-            if _own(number) in buffers
-        },
-        steps=steps,
-    )
+    return _Planner(graph, works).plan(alignment, patience)
 
 
 def _value(index: int) -> str:
@@ -128,81 +139,122 @@ def _own(number: int) -> str:
     return f"scratch {number}"
 
 
-def _values(graph: Graph) -> dict[str, Buffer]:
-    first = {port.value: -1 for port in graph.inputs}
-    last = dict.fromkeys(graph.values, -1)
-    for number, layer in enumerate(graph.layers):
-        first[layer.output] = number
-        for index in (*layer.inputs, layer.output):
-            last[index] = number
-    for port in graph.outputs:
-        last[port.value] = len(graph.layers)
-    return {
-        _value(index): Buffer(_value(index), value.size, first[index], last[index])
-        for index, value in graph.values.items()
-    }
+def _part(number: int, part: int) -> str:
+    return f"part {number} {part}"
 
 
-def _scratch(graph: Graph, works: Sequence[Work]) -> dict[str, Buffer]:
-    return {
-        _own(number): Buffer(_own(number), need.scratch, number, number)
-        for number, need in enumerate(works)
-        if need.scratch
-    }
+class _Planner:
+    """Values, scratch and parts as buffers; layers as spans of time."""
 
+    def __init__(self, graph: Graph, works: Sequence[Work]) -> None:
+        self._graph = graph
+        self._works = works
+        ends = list(accumulate(work.slots for work in works))
+        self._spans = [(end - work.slots, end - 1) for end, work in zip(ends, works, strict=True)]
+        self._buffers = self._values(ends[-1] if ends else 0)
+        self._names = {_value(index): value.name for index, value in graph.values.items()}
+        for number, work in enumerate(works):
+            self._add_own(number, work)
+        self._walks = self._pairs()
 
-def _pairs(
-    graph: Graph, works: Sequence[Work], buffers: Mapping[str, Buffer]
-) -> dict[int, InPlace]:
-    """The pair of each layer that may work in place, by the layer's number.
-
-    A walk has one direction, so of two inputs only one may lie under the output.
-    """
-    pairs = {}
-    for number, (layer, need) in enumerate(zip(graph.layers, works, strict=True)):
-        for index, (forward, backward) in need.walks.items():
-            if buffers[_value(index)].last == number:
-                pairs[number] = InPlace(
-                    source=_value(index),
-                    result=_value(layer.output),
-                    forward=forward,
-                    backward=backward,
+    def plan(self, alignment: int, patience: int) -> Plan:
+        pairs = [*self._walks.values(), *self._part_pairs()]
+        buffers = list(self._buffers.values())
+        found = place(buffers, pairs, alignment=alignment, patience=patience)
+        layers = list(enumerate(self._graph.layers))
+        return Plan(
+            size=found.size,
+            addresses={index: found.addresses[_value(index)] for index in self._graph.values},
+            scratch={
+                layer.name: found.addresses[_own(number)]
+                for number, layer in layers
+                if _own(number) in self._buffers
+            },
+            parts={
+                layer.name: tuple(
+                    found.addresses[_part(number, part)]
+                    for part in range(len(self._works[number].parts))
                 )
-                break
-    return pairs
+                for number, layer in layers
+                if self._works[number].parts
+            },
+            steps=tuple(self._step(number, layer, found) for number, layer in layers),
+        )
 
+    def _values(self, end: int) -> dict[str, Buffer]:
+        graph = self._graph
+        first = {port.value: -1 for port in graph.inputs}
+        last = dict.fromkeys(graph.values, -1)
+        for layer, span in zip(graph.layers, self._spans, strict=True):
+            first[layer.output] = span[0]
+            for index in (*layer.inputs, layer.output):
+                last[index] = span[1]
+        for port in graph.outputs:
+            last[port.value] = end
+        return {
+            _value(index): Buffer(_value(index), value.size, first[index], last[index])
+            for index, value in graph.values.items()
+        }
 
-def _step(
-    number: int,
-    layer: Layer,
-    graph: Graph,
-    buffers: Mapping[str, Buffer],
-    found: Placement,
-    pairs: Mapping[int, InPlace],
-) -> Step:
-    regions = [
-        _region(name, graph, buffers[name], found)
-        for name in buffers
-        if buffers[name].first <= number <= buffers[name].last
-    ]
-    pair = pairs.get(number)
-    forward, in_place = True, False
-    if pair is not None:
-        source, result = found.addresses[pair.source], found.addresses[pair.result]
-        ends = source + buffers[pair.source].size, result + buffers[pair.result].size
-        in_place = source < ends[1] and result < ends[0]
-        forward = not in_place or source - result >= pair.forward
-    return Step(
-        layer=layer.name,
-        direction="forward" if forward else "backward",
-        in_place=in_place,
-        regions=tuple(sorted(regions, key=lambda region: (region.address, region.end))),
-    )
+    def _add_own(self, number: int, work: Work) -> None:
+        start, end = self._spans[number]
+        if work.scratch:
+            self._buffers[_own(number)] = Buffer(_own(number), work.scratch, start, end)
+            self._names[_own(number)] = "scratch"
+        for index, part in enumerate(work.parts):
+            name = _part(number, index)
+            self._buffers[name] = Buffer(name, part.size, start + part.first, start + part.last)
+            self._names[name] = part.name
 
+    def _pairs(self) -> dict[int, InPlace]:
+        """The pair of each layer that may work in place, by the layer's number.
 
-def _region(name: str, graph: Graph, buffer: Buffer, found: Placement) -> Region:
-    kind, number = name.split()
-    if kind == "scratch":
-        return Region("scratch", None, found.addresses[name], buffer.size)
-    value = graph.values[int(number)]
-    return Region(value.name, value.index, found.addresses[name], buffer.size)
+        A walk has one direction, so of two inputs only one may lie under the output.
+        """
+        pairs = {}
+        for number, (layer, need) in enumerate(zip(self._graph.layers, self._works, strict=True)):
+            for index, (forward, backward) in need.walks.items():
+                if self._buffers[_value(index)].last == self._spans[number][1]:
+                    pairs[number] = InPlace(
+                        source=_value(index),
+                        result=_value(layer.output),
+                        forward=forward,
+                        backward=backward,
+                    )
+                    break
+        return pairs
+
+    def _part_pairs(self) -> Iterator[InPlace]:
+        """Parts may lie over what their layer has read of an input that nothing reads later."""
+        for number, pair in self._walks.items():
+            for index, part in enumerate(self._works[number].parts):
+                yield InPlace(pair.source, _part(number, index), part.before, NEVER)
+
+    def _step(self, number: int, layer: Layer, found: Placement) -> Step:
+        start, end = self._spans[number]
+        regions = [
+            self._region(name, buffer, found)
+            for name, buffer in self._buffers.items()
+            if buffer.first <= end and buffer.last >= start
+        ]
+        pair = self._walks.get(number)
+        forward, in_place = True, False
+        if pair is not None:
+            source, result = found.addresses[pair.source], found.addresses[pair.result]
+            ends = (
+                source + self._buffers[pair.source].size,
+                result + self._buffers[pair.result].size,
+            )
+            in_place = source < ends[1] and result < ends[0]
+            forward = not in_place or source - result >= pair.forward
+        return Step(
+            layer=layer.name,
+            direction="forward" if forward else "backward",
+            in_place=in_place,
+            regions=tuple(sorted(regions, key=lambda region: (region.address, region.end))),
+        )
+
+    def _region(self, name: str, buffer: Buffer, found: Placement) -> Region:
+        kind, _, number = name.partition(" ")
+        value = int(number) if kind == "value" else None
+        return Region(self._names[name], value, found.addresses[name], buffer.size)

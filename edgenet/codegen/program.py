@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from edgenet.codegen.budget import fit, planned
 from edgenet.codegen.call import Call, Constant, Lowered
 from edgenet.codegen.calls import lower
 from edgenet.codegen.eliminate import Report
 from edgenet.codegen.graph import read
-from edgenet.codegen.plan import Plan, Step, plan
+from edgenet.codegen.plan import Plan, Step
+from edgenet.codegen.rows import Rows
 from edgenet.errors import UsageError
-from edgenet.int8.graph import Array, Graph, Port
+from edgenet.int8.graph import Array, Graph, Layer, Port
 from edgenet.runtime.reference import ReferenceSession
 
 
@@ -46,7 +49,7 @@ class Program:
         name: prefix of every identifier and file.
         digest: sha256 of the .tflite, the first 16 digits.
         graph: what is left of the model.
-        layers: one for each layer of the graph.
+        layers: of the graph, or chains of them (``rows.Rows``).
         plan: of the arena.
         elimination: what lossless channel elimination saved.
     """
@@ -73,7 +76,10 @@ class Program:
     def kernels(self) -> tuple[str, ...]:
         """Functions that are called, in order of name."""
         calls = [call for layer in self.layers for call in layer.calls]
-        return tuple(sorted({one.kernel for call in calls for one in call.flavours}))
+        found = {one.kernel for call in calls for one in call.flavours}
+        if any(isinstance(layer, Rows) for layer in self.layers):
+            found.add("en_rows_s8")
+        return tuple(sorted(found))
 
     def golden(self, pictures: int = 2) -> Golden:
         """Noise over all codes, the same every time, with what the reference makes of it."""
@@ -84,11 +90,17 @@ class Program:
             ).astype(np.int8)
             for port in self.graph.inputs
         }
-        return golden(self.graph, codes)
+        return golden(self.graph, [layer.layer for layer in self.layers], codes)
 
 
-def golden(graph: Graph, codes: dict[int, Array]) -> Golden:
-    """What the reference makes of codes (pictures, *shape) of each input value."""
+def golden(graph: Graph, layers: Sequence[Layer], codes: dict[int, Array]) -> Golden:
+    """What the reference makes of codes (pictures, *shape) of each input value.
+
+    Args:
+        graph: to run.
+        layers: whose outputs have a CRC; what lies inside a chain has none.
+        codes: by value.
+    """
     values = ReferenceSession(graph).values(codes)
     pictures = len(next(iter(codes.values())))
 
@@ -96,27 +108,31 @@ def golden(graph: Graph, codes: dict[int, Array]) -> Golden:
         return np.ascontiguousarray(values[port.value].reshape(pictures, -1))
 
     crcs = [
-        [zlib.crc32(values[layer.output][picture].tobytes()) for layer in graph.layers]
+        [zlib.crc32(values[layer.output][picture].tobytes()) for layer in layers]
         for picture in range(pictures)
     ]
     return Golden(
         inputs=tuple(map(flat, graph.inputs)),
         outputs=tuple(map(flat, graph.outputs)),
-        crcs=np.array(crcs, np.uint32).reshape(pictures, len(graph.layers)),
+        crcs=np.array(crcs, np.uint32).reshape(pictures, len(layers)),
     )
 
 
-def program(data: bytes, name: str, *, elimination: bool = True) -> Program:
+def program(
+    data: bytes, name: str, *, elimination: bool = True, sram_budget: int | None = None
+) -> Program:
     """The program of a .tflite.
 
     Args:
         data: an int8 or uint8 model.
         name: prefix of all that is generated, an identifier in small letters.
         elimination: whether dead channels go; the outputs are the same either way.
+        sram_budget: bytes that the arena may have; layers run row by row until it fits.
 
     Raises:
-        UsageError: the name is no such identifier.
+        UsageError: the name is no such identifier, or the budget no positive number.
         GraphError: the file is damaged, or holds what there is no kernel for.
+        LimitExceeded: nothing fits the budget; the sentence states the least that does.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name):
         raise UsageError(
@@ -124,20 +140,21 @@ def program(data: bytes, name: str, *, elimination: bool = True) -> Program:
             " letters, digits and _, 31 at most"
         )
     graph, report = read(data, name, elimination=elimination)
-    layers, planned = _planned([lower(layer, graph) for layer in graph.layers], graph)
+    single: list[Lowered] = [lower(layer, graph) for layer in graph.layers]
+    budget = 2**62 if sram_budget is None else sram_budget
+    layers, found = _roomier(graph, *fit(graph, single, budget))
     return Program(
         name=name,
         digest=hashlib.sha256(data).hexdigest()[:16],
         graph=graph,
         layers=tuple(layers),
-        plan=planned,
+        plan=found,
         elimination=report,
     )
 
 
-def _planned(layers: list[Lowered], graph: Graph) -> tuple[list[Lowered], Plan]:
-    """The plan, and layers with more scratch where that makes the arena no larger."""
-    least = plan(graph, [layer.work for layer in layers])
+def _roomier(graph: Graph, layers: list[Lowered], least: Plan) -> tuple[list[Lowered], Plan]:
+    """Layers with more scratch where that makes the arena no larger, and their plan."""
     chosen = [
         number
         for number, (layer, step) in enumerate(zip(layers, least.steps, strict=True))
@@ -145,7 +162,7 @@ def _planned(layers: list[Lowered], graph: Graph) -> tuple[list[Lowered], Plan]:
     ]
     while chosen:
         tried = [layer.with_more() if i in chosen else layer for i, layer in enumerate(layers)]
-        found = plan(graph, [layer.work for layer in tried])
+        found = planned(graph, tried)
         if found.size <= least.size:
             return tried, found
         # what asks for most stands in the way most
