@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import engines
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from edgenet.int8 import kernels
 from edgenet.runtime.reference import ReferenceSession
 
 pytest.importorskip("flatbuffers")
+DEAD_CHANNELS = Path(__file__).parents[1] / "golden" / "dead_channels.tflite"
 
 
 def xnnpack(data, inputs):
@@ -47,6 +50,20 @@ def test_outputs_stay_the_same_bit_for_bit(seed):
     for rounding in ("any", "gemmlowp-double"):
         smaller, _ = eliminate(data, rounding=rounding)
         np.testing.assert_array_equal(session(smaller).run([pictures]), expected)
+
+
+def test_training_left_two_of_three_channels_dead_and_every_engine_answers_the_same_without():
+    """More pictures, real ones, in test_accuracy."""
+    data = DEAD_CHANNELS.read_bytes()
+    smaller, report = eliminate(data)
+    assert report.channels_left < 0.35 * report.channels
+    assert report.macs_left < 0.25 * report.macs
+    assert len(smaller) < 0.2 * len(data)
+    rng = np.random.default_rng(0)
+    noise = rng.integers(-128, 128, (96, 96, 3))
+    smooth = np.add.outer(np.linspace(-128, 0, 96), np.linspace(0, 127, 96))[..., np.newaxis]
+    pictures = np.stack([noise, 0 * noise - 128, smooth + 0 * noise, noise // 2]).astype(np.int8)
+    same_outputs(data, smaller, pictures, (engines.micro, engines.litert, xnnpack))
 
 
 @pytest.mark.parametrize("seed", range(16))

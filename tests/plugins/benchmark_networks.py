@@ -89,8 +89,10 @@ class Growing:
             keep_num_dims=False, fused_activation_function="NONE",
         )  # fmt: skip
 
-    def file(self, x: int) -> bytes:
-        """The .tflite, with a SOFTMAX of x at its end."""
+    def file(self, x: int, *, softmax: bool = True) -> bytes:
+        """The .tflite, with a SOFTMAX of x at its end or with x itself."""
+        if not softmax:
+            return tflite.write(self._sketch.model([self.input], [x]))
         y = self._sketch.tensor(self._shape(x), scale=1 / 256, zero_point=-128)
         self._sketch.operator("SOFTMAX", [x], y, beta=1.0)
         return tflite.write(self._sketch.model([self.input], [y]))
@@ -161,7 +163,7 @@ class Growing:
         return y
 
 
-def resnet8() -> bytes:
+def resnet8(*, softmax: bool = True) -> bytes:
     """MLPerf Tiny's image classification: 32x32x3, 12,501,632 multiplications."""
     net = Growing((32, 32, 3))
     x = net.conv(net.input, 16, (3, 3))
@@ -170,7 +172,7 @@ def resnet8() -> bytes:
         y = net.conv(y, count, (3, 3), activation="NONE")
         x = net.conv(x, count, stride=stride, activation="NONE") if stride > 1 else x
         x = net.add(x, y)
-    return net.file(net.fully_connected(net.flat(net.pool(x)), 10))
+    return net.file(net.fully_connected(net.flat(net.pool(x)), 10), softmax=softmax)
 
 
 def ds_cnn() -> bytes:
