@@ -148,6 +148,25 @@ def _mean(x: Codes, dims: list[int], keepdim: bool = False) -> Sums:
     return Sums(x.values.sum(dims, keepdim=keepdim), x.scale, count)
 
 
+def _add(x: Codes, y: Codes) -> Sums:
+    if (float(x.scale), x.zero_point) != (float(y.scale), y.zero_point):
+        raise ValueError(f"a sum of codes of scale {x.scale} and codes of scale {y.scale}")
+    return Sums(x.values + y.values, x.scale)
+
+
+def _multiply(x: Codes, y: Codes) -> Sums:
+    return Sums(x.values * y.values, x.scale * y.scale)
+
+
+def _hard_swish(x: Codes) -> Tensor:
+    """float32 of each code; engines keep the 256 answers in a table."""
+    return functional.hardswish(x.values.float() * x.scale)
+
+
+def _relu(x: Sums) -> Sums:
+    return replace(x, low=0.0)
+
+
 def _relu6(x: Sums, *_: object) -> Sums:
     return replace(x, low=0.0, high=6.0)
 
@@ -160,6 +179,10 @@ _OPERATORS: dict[Any, Callable[..., Any]] = {
     aten.conv2d.default: _conv2d,
     aten.linear.default: _linear,
     aten.mean.dim: _mean,
+    aten.add.Tensor: _add,
+    aten.mul.Tensor: _multiply,
+    aten.hardswish.default: _hard_swish,
+    aten.relu.default: _relu,
     aten.hardtanh.default: _relu6,
     aten.hardtanh_.default: _relu6,
     aten.relu6.default: _relu6,

@@ -15,7 +15,15 @@ from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 
 from edgenet.errors import CheckpointError, ExportError
-from edgenet.host.quantizer import AVERAGES, RELU6, WEIGHTED, InputQuantization, Int8Quantizer
+from edgenet.host.models.deployed import deployed
+from edgenet.host.quantizer import (
+    CLAMPS,
+    PRODUCERS,
+    RELU6,
+    WEIGHTED,
+    InputQuantization,
+    Int8Quantizer,
+)
 from edgenet.host.quiet import quiet_exporters
 from edgenet.spec import ModelSpec, Preprocess
 
@@ -34,11 +42,11 @@ Ranges = Mapping[str, tuple[float, float]]
 
 
 class ChannelsLast(nn.Module):
-    """The network with its input as cameras and TFLite have it: (N, H, W, 3)."""
+    """The network as devices run it, its input as cameras and TFLite have it: (N, H, W, 3)."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network = network
+        self.network = deployed(network)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.network(x.permute(0, 3, 1, 2))  # type: ignore[no-any-return]
@@ -143,7 +151,7 @@ class Calibrator:
         # unfolded, because litert-torch reads only float weights that a quantize follows
         with quiet_exporters():
             graph: GraphModule = convert_pt2e(self.prepared, fold_quantize=False)
-        _drop_saturated_relu6(graph)
+        _drop_saturated_clamps(graph)
         _round_weights(graph)
         _round_biases(graph)
         graph.recompile()
@@ -157,16 +165,15 @@ def _activation_observers(prepared: GraphModule) -> dict[str, Any]:
         if node.op != "call_module":
             continue
         source = node.args[0]
-        if source.op == "call_function" and source.target in RELU6 | WEIGHTED | AVERAGES:
+        if source.op == "call_function" and source.target in PRODUCERS:
             found[_layer_name(source)] = getattr(prepared, node.target)
     return found
 
 
 def _layer_name(node: Node) -> str:
-    """The dotted name of the layer a node belongs to; the pool is a function of the network."""
+    """The dotted name of the layer that a node belongs to."""
     path, _ = list(node.meta["nn_module_stack"].values())[-1]
-    name = path.removeprefix("network").lstrip(".")
-    return name or "pool"
+    return str(path.removeprefix("network.").removesuffix(".conv"))
 
 
 def _attribute(module: Any, target: object) -> Tensor:
@@ -184,17 +191,19 @@ def _quantization_of(node: Node) -> tuple[float, int] | None:
     return None
 
 
-def _drop_saturated_relu6(graph: GraphModule) -> None:
-    """Remove each ReLU6 whose clamp the quantization that follows makes anyway.
+def _drop_saturated_clamps(graph: GraphModule) -> None:
+    """Remove each ReLU and ReLU6 whose clamp the quantization that follows makes anyway.
 
     With zero point -128 no code stands for a negative value; with 255 scale <= 6 none for more
     than 6. Inference engines fuse the convolution better without it.
     """
     for node in list(graph.graph.nodes):
-        if node.target not in RELU6:
+        if node.target not in CLAMPS:
             continue
         found = _quantization_of(node)
-        if found and found[1] == -128 and 255 * found[0] <= 6 * (1 + 1e-6):
+        if found is None or found[1] != -128:
+            continue
+        if node.target not in RELU6 or 255 * found[0] <= 6 * (1 + 1e-6):
             node.replace_all_uses_with(node.args[0])
             graph.graph.erase_node(node)
 

@@ -1,7 +1,9 @@
 """Which tensors become int8, and with which observer: the annotation step of PT2E.
 
 Every activation is quantized once, where it is produced, and every consumer shares those
-parameters; so the graph has no requantization that the device would have to run.
+parameters; so the graph has no requantization that the device would have to run.  What a residual
+sum adds and what it gives share one scale and zero point: the sum of two codes is then exact, the
+same on every engine, and rounds nothing.
 Rules of the TFLite int8 specification: activations per tensor, asymmetric, [-128, 127]; weights per
 output channel, symmetric, [-127, 127]; bias int32 with scale = input scale * weight scale.
 """
@@ -51,6 +53,8 @@ _TENSOR_WEIGHT = QuantizationSpec(
 )
 
 RELU6 = {aten.hardtanh.default, aten.hardtanh_.default, aten.relu6.default}
+RELU = {aten.relu.default, aten.relu_.default}
+CLAMPS = RELU6 | RELU
 _MOVES_DATA = {
     aten.permute.default,
     aten.flatten.using_ints,
@@ -59,6 +63,12 @@ _MOVES_DATA = {
 }
 WEIGHTED = {aten.conv2d.default, aten.linear.default}
 AVERAGES = {aten.mean.dim}
+SUMS = {aten.add.Tensor}
+PRODUCTS = {aten.mul.Tensor}
+HARD_SWISH = {aten.hardswish.default, aten.hardswish_.default}
+# each gives an activation with a range of its own
+_COMPUTES = AVERAGES | PRODUCTS | HARD_SWISH
+PRODUCERS = CLAMPS | WEIGHTED | SUMS | _COMPUTES
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,7 @@ class InputQuantization:
 
 
 class Int8Quantizer(Quantizer):  # type: ignore[misc]
-    """Annotates a network of convolutions, ReLU6, average pooling and linear layers.
+    """Annotates a network of the layers of ``edgenet.architecture``.
 
     Args:
         inputs: fixed quantization of the input.
@@ -111,14 +121,19 @@ class Int8Quantizer(Quantizer):  # type: ignore[misc]
             return QuantizationAnnotation({}, self.input)
         if node.target in WEIGHTED:
             return self._weighted(node)
-        if node.target in RELU6:
+        if node.target in CLAMPS:
             return QuantizationAnnotation({}, self.activation)
         if node.target in _MOVES_DATA:
             shared = SharedQuantizationSpec(node.args[0])
             return QuantizationAnnotation({node.args[0]: shared}, shared)
-        if node.target in AVERAGES:
+        if node.target in SUMS:
+            terms = cast(tuple[Node, Node], node.args[:2])
+            shared = SharedQuantizationSpec(terms[0])
+            return QuantizationAnnotation(dict.fromkeys(terms, shared), shared)
+        if node.target in _COMPUTES:
+            inputs = [argument for argument in node.args if isinstance(argument, Node)]
             return QuantizationAnnotation(
-                {node.args[0]: SharedQuantizationSpec(node.args[0])}, self.activation
+                {source: SharedQuantizationSpec(source) for source in inputs}, self.activation
             )
         return None
 
@@ -139,5 +154,5 @@ class Int8Quantizer(Quantizer):  # type: ignore[misc]
         else:
             inputs[source] = SharedQuantizationSpec(source)
         users = list(node.users)
-        fused = len(users) == 1 and users[0].target in RELU6
+        fused = len(users) == 1 and users[0].target in CLAMPS
         return QuantizationAnnotation(inputs, None if fused else self.activation)
