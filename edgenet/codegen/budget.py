@@ -1,10 +1,10 @@
 """Which layers run row by row, so that a program fits into so many bytes of SRAM.
 
-Layers that follow one another are cut into chains of up to nine; a layer alone is as it was.  Of the
-cuts whose chains all fit, the one with the least overhead is taken (dynamic programming over the
-layers), and the arena is planned for it.  Neighbours may want the value between them at addresses
-that exclude each other; where that makes the plan too large, a chain is given up, the largest
-that there is another cut without, and so on until the plan fits.
+Layers that follow one another are cut into chains of up to nine; a layer alone is as it was.  Of
+the cuts whose chains all fit, the one with the least overhead is taken (dynamic programming over
+the layers), and the arena is planned for it.  Neighbours may want the value between them at
+addresses that exclude each other; where that makes the plan too large, a chain is given up, the
+largest that there is another cut without, and so on until the plan fits.
 """
 
 from __future__ import annotations
@@ -65,8 +65,9 @@ def fit(graph: Graph, layers: Sequence[Lowered], budget: int) -> tuple[list[Lowe
             return chosen, found
         least = min(least, found.size)
     raise LimitExceeded(
-        f"{graph.name} needs {least:,} bytes of SRAM at the least, with layers fused row by row, and"
-        f" the budget is {budget:,}; allow as many, or choose a smaller input or a narrower network"
+        f"{graph.name} needs {least:,} bytes of SRAM at the least, with layers fused row by row,"
+        f" and the budget is {budget:,}; allow as many, or choose a smaller input or a narrower"
+        " network"
     )
 
 

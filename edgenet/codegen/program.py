@@ -127,7 +127,8 @@ def program(
         data: an int8 or uint8 model.
         name: prefix of all that is generated, an identifier in small letters.
         elimination: whether dead channels go; the outputs are the same either way.
-        sram_budget: bytes that the arena may have; layers run row by row until it fits.
+        sram_budget: bytes that the arena may have: layers run row by row until it fits, and what
+            is left makes layers faster; None for the least that whole layers need.
 
     Raises:
         UsageError: the name is no such identifier, or the budget no positive number.
@@ -141,8 +142,11 @@ def program(
         )
     graph, report = read(data, name, elimination=elimination)
     single: list[Lowered] = [lower(layer, graph) for layer in graph.layers]
-    budget = 2**62 if sram_budget is None else sram_budget
-    layers, found = _roomier(graph, *fit(graph, single, budget))
+    if sram_budget is None:
+        least = planned(graph, single)
+        layers, found = _roomier(graph, single, least, least.size)
+    else:
+        layers, found = _roomier(graph, *fit(graph, single, sram_budget), sram_budget)
     return Program(
         name=name,
         digest=hashlib.sha256(data).hexdigest()[:16],
@@ -153,17 +157,26 @@ def program(
     )
 
 
-def _roomier(graph: Graph, layers: list[Lowered], least: Plan) -> tuple[list[Lowered], Plan]:
-    """Layers with more scratch where that makes the arena no larger, and their plan."""
+def _roomier(
+    graph: Graph, layers: list[Lowered], least: Plan, room: int
+) -> tuple[list[Lowered], Plan]:
+    """Layers with more scratch where the arena has room for it, and their plan.
+
+    Args:
+        graph: of the layers.
+        layers: and chains.
+        least: their plan as they are.
+        room: bytes that the arena may have.
+    """
     chosen = [
         number
         for number, (layer, step) in enumerate(zip(layers, least.steps, strict=True))
-        if layer.more and layer.more <= least.size - _used(step)
+        if layer.more and layer.more <= room - _used(step)
     ]
     while chosen:
         tried = [layer.with_more() if i in chosen else layer for i, layer in enumerate(layers)]
         found = planned(graph, tried)
-        if found.size <= least.size:
+        if found.size <= room:
             return tried, found
         # what asks for most stands in the way most
         tightest = max(chosen, key=lambda i: _used(least.steps[i]) + layers[i].more)

@@ -69,7 +69,7 @@ def record(program: Program, boards: Mapping[str, Measured]) -> dict[str, object
                 "scratch_bytes": layer.work.scratch,
                 "in_place": step.in_place,
                 "direction": step.direction,
-                "regions": [asdict(region) for region in step.regions],
+                "regions": [asdict(one) | {"end": one.end} for one in step.regions],
             }
             for layer, step in rows
         ],
