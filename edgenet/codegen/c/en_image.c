@@ -136,7 +136,7 @@ int32_t en_image_begin(en_image *image, const en_image_contract *contract, int8_
     }
     image->contract = contract;
     plan(image, width, height);
-    if ((image->rows.box * image->columns.box) > (1 << 23)) {
+    if ((image->rows.box * image->columns.box) > ((int32_t)1 << 23)) {
         return -1;
     }
     const int32_t boxes = (image->columns.boxes + 1) * contract->channels;
