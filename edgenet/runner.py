@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
-from edgenet.spec import TensorSpec
+from edgenet.spec import TensorSpec, Variant
 
 Array = NDArray[Any]
 
@@ -79,6 +79,24 @@ class Backend(Protocol):
     name: str
 
     def open(self, model: Path, *, threads: int = 1) -> Session: ...
+
+
+class Device(Protocol):
+    """A board that runs a model of one bundle, reached from this machine.
+
+    Attributes:
+        variant: of the bundle.
+        parallel: whether pictures may run at the same time.
+    """
+
+    variant: Variant
+    parallel: bool
+
+    def prepare(self, workdir: Path | None = None) -> Footprint: ...
+    def prove(self) -> int: ...
+    @property
+    def engine(self) -> Backend: ...
+    def close(self) -> None: ...
 
 
 class Runner(Protocol):

@@ -19,14 +19,18 @@ from typing import cast
 
 import msgspec
 
+from edgenet import board as boards
 from edgenet import runtime
 from edgenet.bundle import Bundle
+from edgenet.codegen import tools
 from edgenet.errors import EdgenetError, TargetError, UsageError, unknown
-from edgenet.runner import Runner
+from edgenet.runner import Device, Runner
 from edgenet.spec import COMPILED_FROM, Variant
 
 _SHIPPED = "edgenet.targets"
 _FILE = "target.toml"
+ENGINES = (*runtime.NAMES, tools.ENGINE)
+"""What runs models: engines on a CPU, and generated C."""
 
 
 class Requires(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,8 +84,8 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not self.backends or not self.variants:
             raise ValueError("backends and variants need at least one name each")
         for backend in self.backends:
-            if backend not in runtime.NAMES:
-                raise ValueError(unknown("backend", backend, runtime.NAMES))
+            if backend not in ENGINES:
+                raise ValueError(unknown("backend", backend, ENGINES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +168,62 @@ class Target:
         self.check_options(bundle, **options)
         return cast("Runner", self._module().runner(self, bundle, **options))
 
+    @property
+    def on_boards(self) -> bool:
+        """Whether models run on a board that this machine compiles for, emulates or talks to."""
+        return hasattr(self._module(), "device")
+
+    def device(self, bundle: Bundle, *, board: str | None, port: str | None) -> Device:
+        """The board that runs a bundle's model.
+
+        Args:
+            bundle: an opened bundle.
+            board: its name or file; None for the bundle's, else the target's.
+            port: of a real board.
+
+        Raises:
+            UsageError: there is no such board, or the target has none.
+        """
+        if not self.on_boards:
+            self._refuse_boards(board, port)
+        return cast("Device", self._module().device(self, bundle, board=board, port=port))
+
+    def complete(
+        self, bundle: Bundle, destination: Path, *, board: str | None, sram_budget: int | None
+    ) -> tuple[Bundle, str]:
+        """The bundle with what the target makes of its model, and what to say of it.
+
+        Args:
+            bundle: as it was written.
+            destination: where the completed one goes.
+            board: that it is made for.
+            sram_budget: bytes of RAM that it may take at the most.
+
+        Raises:
+            ExportError: it does not fit.
+        """
+        make = self._module().complete
+        done = make(self, bundle, destination, board=board, sram_budget=sram_budget)
+        return cast("tuple[Bundle, str]", done)
+
+    def check_board(self, board: str | None, sram_budget: int | None = None) -> None:
+        """Refuse what only boards have, and boards that there are not.
+
+        Raises:
+            UsageError: with what there is.
+        """
+        if not self.on_boards:
+            self._refuse_boards(board, sram_budget)
+        elif board is not None:
+            boards.load(board)
+
+    def _refuse_boards(self, *given: object) -> None:
+        if any(one is not None for one in given):
+            raise UsageError(
+                f"{self.name} has no choice of boards; leave --board, --port and --sram-budget out,"
+                " or give a --target for microcontrollers"
+            )
+
     def check_options(self, bundle: Bundle, **options: object) -> None:
         """Refuse options that the runner does not take; nothing is opened.
 
@@ -181,6 +241,8 @@ class Target:
                 f"{self.name} has no choice of engine: the model's format decides"
                 f" ({', '.join(self.backends)}); leave --backend out"
             )
+        for name in {"board", "port"} & (options.keys() - signature.parameters.keys()):
+            self._refuse_boards(name)
         try:
             signature.bind(self, bundle, **options)
         except TypeError as error:
@@ -197,6 +259,11 @@ class Target:
             spec.submodule_search_locations = [str(self.folder)]
             sys.modules[self.package] = importlib.util.module_from_spec(spec)
         return importlib.import_module(f"{self.package}.runner")
+
+
+def lacking(engine: str) -> str:
+    """Why an engine of ``ENGINES`` cannot be used here, in a sentence; empty where it can."""
+    return tools.lacking_engine() if engine == tools.ENGINE else runtime.lacking(engine)
 
 
 def names() -> list[str]:

@@ -2,7 +2,7 @@
 
 Each stage starts from the golden data of the one before, so that the first stage to differ is the
 one at fault: ``resize`` makes inputs of frames, ``input`` makes the model's input of them, and
-``logits`` is the model's answer.
+``logits`` is the model's answer.  A program on a board replays frames of its own too, ``selftest``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from edgenet import image, runtime
 from edgenet.bundle import Bundle, Golden
 from edgenet.errors import EngineError, MissingPackage
-from edgenet.runner import Array, Session
+from edgenet.runner import Array, Backend, Device, Session
 from edgenet.runtime.litert import Resolver
 from edgenet.spec import Preprocess, TensorSpec, Variant
 
@@ -32,7 +32,7 @@ OTHER_ROUNDING_STEPS = 4
 Trained MobileNets stay within 2, untrained ones within 3.
 """
 
-Stage = Literal["resize", "input", "logits"]
+Stage = Literal["resize", "input", "logits", "selftest"]
 Status = Literal["equal", "within tolerance", "other rounding", "differs", "skipped"]
 
 
@@ -53,12 +53,15 @@ class Check(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-def verify(bundle: Bundle, *, resolver: Resolver = "auto") -> list[Check]:
+def verify(
+    bundle: Bundle, *, resolver: Resolver = "auto", device: Device | None = None
+) -> list[Check]:
     """Replay the golden frames through every variant that this machine can run.
 
     Args:
         bundle: an opened bundle.
         resolver: the kernels that LiteRT runs.
+        device: a board, prepared, that runs its variant in this machine's place.
 
     Raises:
         BundleError: the golden frames are missing or malformed.
@@ -67,14 +70,31 @@ def verify(bundle: Bundle, *, resolver: Resolver = "auto") -> list[Check]:
     checks = [_resize(golden, bundle.spec.preprocess)]
     for variant in bundle.variants:
         try:
-            session = runtime.backend_for(variant, resolver=resolver).open(bundle.model(variant))
+            session = _engine(variant, resolver, device).open(bundle.model(variant))
         except (EngineError, MissingPackage) as error:
             checks.append(Check("logits", variant, "skipped", str(error)))
             continue
         checks.append(_input(bundle, golden, variant, session))
         if checks[-1].status == "equal":
             checks.append(_logits(bundle, golden, variant, session))
+    if device is not None:
+        checks.append(_selftest(device))
     return checks
+
+
+def _engine(variant: Variant, resolver: Resolver, device: Device | None) -> Backend:
+    if device is not None and variant == device.variant:
+        return device.engine
+    return runtime.backend_for(variant, resolver=resolver)
+
+
+def _selftest(device: Device) -> Check:
+    wrong = device.prove()
+    if not wrong:
+        return Check("selftest", device.variant, "equal", "every layer of its own pictures")
+    picture, layer = divmod(wrong, 1000)
+    detail = f"layer {layer} of its own picture {picture} is the first"
+    return Check("selftest", device.variant, "differs", detail)
 
 
 def _resize(golden: Golden, preprocess: Preprocess) -> Check:
@@ -117,7 +137,7 @@ def _logits(bundle: Bundle, golden: Golden, variant: Variant, session: Session) 
         for pixels in golden.inputs
     ]
     found = np.concatenate([session.run([value])[0] for value in inputs])
-    expected, engine = golden.outputs[variant], runtime.check(variant)
+    expected, engine = golden.outputs[variant], runtime.describe(variant, session)
     if np.array_equal(found, expected):
         return Check("logits", variant, "equal", engine)
     largest = max(np.max(np.abs(expected)), np.finfo(np.float32).tiny)

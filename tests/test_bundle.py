@@ -157,7 +157,10 @@ def test_newer_schema_is_refused_naming_both_numbers(tiny):
         Bundle.open(tiny)
 
 
-@pytest.mark.parametrize("key", Manifest.__struct_fields__[1:])
+REQUIRED = [one.name for one in msgspec.structs.fields(Manifest) if one.required]
+
+
+@pytest.mark.parametrize("key", REQUIRED[1:])
 def test_missing_key_is_named(tiny, key):
     edit(tiny, lambda content: content.pop(key))
     with pytest.raises(BundleError, match=f"malformed: object missing required field `{key}`"):

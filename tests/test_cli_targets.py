@@ -4,7 +4,7 @@ import json
 
 from click.testing import CliRunner
 
-from edgenet import runtime, target
+from edgenet import target
 from edgenet.cli.main import main
 from edgenet.runtime import edgetpu_device
 
@@ -30,7 +30,7 @@ def test_json_is_what_the_folders_say():
         assert record["variants"] == list(loaded.variants)
         assert record["limits"] == loaded.limits
         assert record["missing"] == loaded.missing()
-        assert record["lacks"] == runtime.lacking(loaded.backends[0])
+        assert record["lacks"] == target.lacking(loaded.backends[0])
 
 
 def test_what_is_missing_comes_with_the_command(monkeypatch):

@@ -69,6 +69,8 @@ def add_program(
     content: Mapping[str, bytes],
     answers: Array,
     destination: Path,
+    *,
+    target: str,
 ) -> Bundle:
     """Write a bundle again with a program in C of its int8 .tflite.
 
@@ -79,6 +81,7 @@ def add_program(
         answers: to the golden inputs, in the program's arithmetic: they take the place of the
             int8 .tflite's golden outputs.
         destination: where to write; the folder of the bundle itself will do.
+        target: that it is for.
 
     Raises:
         BundleError: there is no int8 .tflite, or the destination cannot be written.
@@ -99,6 +102,7 @@ def add_program(
     record = msgspec.structs.replace(record, rounding=program.rounding)
     manifest = msgspec.structs.replace(
         manifest,
+        target=target,
         models=manifest.models | {variant: record},
         files=kept | records,
         program=program,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgenet.cli.compiled import complete
+from edgenet.cli.boards import board_option, sram_option
+from edgenet.cli.compiled import complete, finished
 from edgenet.cli.options import Numbers, TargetName, typed
 from edgenet.cli.progress import StageProgress
 from edgenet.errors import TargetError, UsageError, nothing_at
@@ -52,6 +53,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--target", "target_name", type=TargetName(), help="The device.  [default: pc, or the bundle's]"
 )
+@board_option
+@sram_option
 @click.option(
     "--compiled", type=_FILE, metavar="FILE",
     help="What edgetpu_compiler made of the int8 .tflite.",
@@ -67,7 +70,8 @@ def command(
     int8 and of each format. The models answer golden frames here, which edgenet verify replays on
     the device.
 
-    A BUNDLE in their place gets the model of --compiled, or one that edgetpu_compiler makes here.
+    A BUNDLE in their place gets the model of --compiled, or one that edgetpu_compiler makes here;
+    with --target mcu its int8 model as C.
     """
     for path in models:
         if not path.exists():
@@ -107,6 +111,7 @@ def _made(
         name=given["name"],
     )
     target = targets.load(given["target_name"] or "pc")
+    target.check_board(given["board"], given["sram_budget"])
     found = [foreign.read(path) for path in models]
     if not any(one.variant in target.variants for one in found):
         raise TargetError(
@@ -119,12 +124,14 @@ def _made(
         if original is None:
             raise UsageError("--compiled needs the int8 .tflite beside it, which it was made of")
         compiler.check_ends(compiled, (original.input,), (original.output,))
-    bundle = foreign.make(
-        found, output, wishes, target=target.name, command=typed(ctx), progress=progress
-    )
-    if compiled is not None:
-        bundle = compiler.add(bundle, compiled, output)
-    return complete(bundle, target.variants)
+
+    def write(place: Path) -> Bundle:
+        bundle = foreign.make(
+            found, place, wishes, target=target.name, command=typed(ctx), progress=progress
+        )
+        return bundle if compiled is None else compiler.add(bundle, compiled, place)
+
+    return finished(target, output, write, board=given["board"], sram_budget=given["sram_budget"])
 
 
 def _extended(
@@ -136,11 +143,13 @@ def _extended(
 
     if len(models) > 1:
         raise UsageError("give one bundle, or model files alone")
-    for name in ("labels", "preprocess", "mean", "std", "background", "name", "target_name"):
+    for name in ("labels", "preprocess", "mean", "std", "background", "name"):
         if given[name] is not None:
             option = next(param.opts[0] for param in ctx.command.params if param.name == name)
             raise UsageError(f"{models[0]} is a bundle, which has its own; drop {option}")
     bundle = Bundle.open(models[0])
+    if given["target_name"] is not None or given["board"] is not None:
+        return _programmed(bundle, output, given)
     compiled = _compiled(given["compiled"])
     if compiled is None:
         path = bundle.model("int8.tflite")
@@ -151,6 +160,19 @@ def _extended(
             )
         compiled = compiler.compile(path.read_bytes(), path.name)
     return complete(compiler.add(bundle, compiled, output), (compiler.VARIANT,))
+
+
+def _programmed(bundle: Bundle, output: Path, given: dict[str, Any]) -> tuple[Bundle, str]:
+    """A bundle, and its int8 model as C for a microcontroller."""
+    from edgenet import target as targets
+
+    target = targets.load(given["target_name"] or bundle.manifest.target)
+    target.check_board(given["board"], given["sram_budget"])
+    if not target.on_boards:
+        raise UsageError(
+            f"{bundle.root} is a bundle, and {target.name} makes nothing of one; drop --target"
+        )
+    return target.complete(bundle, output, board=given["board"], sram_budget=given["sram_budget"])
 
 
 def _compiled(path: Path | None) -> Any:

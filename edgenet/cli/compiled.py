@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,31 @@ if TYPE_CHECKING:
     from edgenet.edgetpu import Verdict
     from edgenet.edgetpu.log import Log
     from edgenet.spec import Variant
+    from edgenet.target import Target
+
+
+def finished(
+    target: Target,
+    output: Path,
+    write: Callable[[Path], Bundle],
+    *,
+    board: str | None = None,
+    sram_budget: int | None = None,
+) -> tuple[Bundle, str]:
+    """A bundle with all that its target makes of the models, and what to say of it.
+
+    Args:
+        target: that it is for.
+        output: the bundle's folder; where something is refused, nothing is written.
+        write: writes the bundle without that.
+        board: a microcontroller that it is made for.
+        sram_budget: bytes of its RAM.
+    """
+    if not target.on_boards:
+        return complete(write(output), target.variants)
+    with tempfile.TemporaryDirectory(prefix="edgenet-export-") as folder:
+        bundle = write(Path(folder, "bundle"))
+        return target.complete(bundle, output, board=board, sram_budget=sram_budget)
 
 
 def complete(bundle: Bundle, wanted: tuple[Variant, ...]) -> tuple[Bundle, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgenet.cli import output
+from edgenet.cli.boards import board_options, device_of
 from edgenet.cli.options import TargetName, data_option
 from edgenet.cli.progress import StageProgress
 from edgenet.errors import LimitExceeded
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 @click.option(
     "--target", type=TargetName(), help="Target whose limits hold.  [default: the bundle's]"
 )
+@board_options
 @click.option(
     "--limit",
     "settings",
@@ -61,6 +63,8 @@ def command(
     data: str,
     variants: tuple[str, ...],
     target: str | None,
+    board: str | None,
+    port: str | None,
     settings: tuple[str, ...],
     max_images: int | None,
     seed: int,
@@ -91,14 +95,15 @@ def command(
     output.check_folders(csv_file, html_file)
     opened = Bundle.open(bundle)
     usual = _of_target(opened, target)
-    options = Options(
-        variants=variants,
-        max_images=max_images,
-        seed=seed,
-        layers=layers or "layer_snr_db" in {**usual, **wanted},
-        workers=workers,
-    )
-    with StageProgress() as progress:
+    with device_of(opened, target, board, port) as device, StageProgress() as progress:
+        options = Options(
+            variants=variants or (() if device is None else (device.variant,)),
+            max_images=max_images,
+            seed=seed,
+            layers=layers or "layer_snr_db" in {**usual, **wanted},
+            workers=workers,
+            device=device,
+        )
         dataset = open_dataset(data, progress=progress)
         report = evaluate(opened, dataset, options, progress)
     if opened.spec.arch == FOREIGN:

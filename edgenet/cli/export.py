@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgenet.cli.boards import board_option, sram_option
 from edgenet.cli.calibration import calibration_options, refuse_without_pictures
-from edgenet.cli.compiled import complete
+from edgenet.cli.compiled import finished
 from edgenet.cli.options import TargetName, data_option, dataset_of, typed
 from edgenet.cli.progress import StageProgress
 from edgenet.errors import UsageError
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Leave dead channels out of int8.tflite; its answers stay the same, bit for bit.",
 )
+@board_option
+@sram_option
 @click.option("--json", "as_json", is_flag=True, help="Print the bundle's manifest as JSON.")
 @click.pass_context
 def command(
@@ -56,6 +59,8 @@ def command(
     calib_method: str,
     seed: int,
     eliminate_channels: bool,
+    board: str | None,
+    sram_budget: int | None,
     as_json: bool,
 ) -> None:
     """Write a bundle: the models, labels and golden frames of a checkpoint, for one device."""
@@ -66,6 +71,7 @@ def command(
         from edgenet import target as targets
 
         target = targets.load(target_name)
+        target.check_board(board, sram_budget)
         if eliminate_channels and "int8.tflite" not in target.variants:
             raise UsageError(
                 f"--eliminate-channels makes int8.tflite smaller, and target {target.name} takes "
@@ -82,16 +88,19 @@ def command(
         dataset = dataset_of(data, progress=progress)
         output = output or Path(f"{model.resolve().name}-{target.name}")
         replaced = output.is_dir() and any(output.iterdir())
-        bundle = exporter.export(
-            model,
-            target,
-            output,
-            calibration=Choice(dataset, calib_samples, seed, calib_method) if dataset else None,
-            eliminated=reports.append if eliminate_channels else None,
-            command=typed(ctx),
-            progress=progress,
-        )
-        bundle, said = complete(bundle, target.variants)
+
+        def write(place: Path) -> Bundle:
+            return exporter.export(
+                model,
+                target,
+                place,
+                calibration=Choice(dataset, calib_samples, seed, calib_method) if dataset else None,
+                eliminated=reports.append if eliminate_channels else None,
+                command=typed(ctx),
+                progress=progress,
+            )
+
+        bundle, said = finished(target, output, write, board=board, sram_budget=sram_budget)
     if as_json:
         import msgspec
 

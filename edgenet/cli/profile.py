@@ -11,7 +11,8 @@ import click
 from click.core import ParameterSource
 
 from edgenet.cli import output
-from edgenet.cli.options import WORDS, Numbers, typed
+from edgenet.cli.boards import board_options
+from edgenet.cli.options import WORDS, Numbers, TargetName, typed
 from edgenet.errors import EngineError, RemoteError, UsageError
 
 if TYPE_CHECKING:
@@ -112,6 +113,8 @@ class FrameSize(click.ParamType[tuple[int, int]]):
     is_flag=True,
     help="Stop edgenet.service where it runs meanwhile; it is started again in any case.",
 )
+@click.option("--target", type=TargetName(), help="Target to run as.  [default: the bundle's]")
+@board_options
 @click.option("--json", "as_json", is_flag=True, help="Write the whole record as JSON.")
 @click.option("--csv", "csv_file", type=output.REPORT, help="Write the statistics to a CSV file.")
 @click.option("--html", "html_file", type=output.REPORT, help="Write a report with plots.")
@@ -124,8 +127,11 @@ def command(
     csv_file: Path | None,
     html_file: Path | None,
     hosts: tuple[str, ...],
+    target: str | None,
+    board: str | None,
+    port: str | None,
     **options: Any,
-) -> Profile | Profiles:
+) -> Profile | Profiles | None:
     """Measure how fast each model of BUNDLE runs on this machine, or on others over ssh.
 
     Each model runs in a fresh process at each number of threads, so that load time and peak memory
@@ -134,12 +140,19 @@ def command(
 
     BUNDLE may also be a record that --json wrote, here or on another machine, to report it again;
     --host then takes machines out of a record of several.
+
+    On a microcontroller it counts: each instruction in QEMU, cycles on a real board (--port).
     """
-    from edgenet.cli import measuring
+    from edgenet.cli import counting, measuring
     from edgenet.profile import profiles
     from edgenet.report import profile_forms
 
     output.check_folders(csv_file, html_file)
+    if not bundle.is_file() and not hosts:
+        counted = counting.counted(ctx, bundle, target, board, port)
+        if counted is not None:
+            click.echo(counting.form(counted, as_json=as_json), nl=False)
+            return None
     if bundle.is_file():
         _refuse_measuring(ctx, bundle)
         found = _chosen(profiles.read(bundle), hosts, bundle)

@@ -167,7 +167,8 @@ def _chosen(bundle: Bundle, given: dict[str, Any]) -> dict[str, Any]:
     variant = given["variant"]
     if variant is not None and variant not in bundle.variants:
         raise UsageError(f"{bundle.root}: {unknown('variant', variant, bundle.variants)}")
-    chosen = {"variant": variant, "threads": given["num_threads"], "backend": given["backend"]}
+    chosen = {name: given[name] for name in ("variant", "backend", "board", "port")}
+    chosen["threads"] = given["num_threads"]
     return {name: value for name, value in chosen.items() if value is not None}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from edgenet.cli.boards import board_option, port_option
 from edgenet.cli.options import TargetName
 from edgenet.cli.sections import options
 from edgenet.errors import unknown
@@ -56,6 +57,8 @@ MODEL = options(
         metavar="NAME",
         help="Engine, where the target has several.  [default: its own]",
     ),
+    board_option,
+    port_option,
 )
 ANSWER = options(
     click.option(
@@ -139,7 +142,7 @@ END = options(
     GIVE_UP,
 )
 SECTIONS = {
-    "Model": ("source", "variant", "num_threads", "target", "backend"),
+    "Model": ("source", "variant", "num_threads", "target", "backend", "board", "port"),
     "Answer": ("top_k", "threshold", "smooth"),
     "Results": ("as_json", "sinks", "actions", "on_interval", "metrics"),
     "View": ("view", "view_host", "view_port", "view_token"),

@@ -18,7 +18,7 @@ def command(as_json: bool) -> None:
 
     A target is a folder; --target takes the path of one of your own too.
     """
-    from edgenet import runtime, target
+    from edgenet import target
     from edgenet.report.text import table
 
     found = [target.load(name) for name in target.names()]
@@ -31,7 +31,7 @@ def command(as_json: bool) -> None:
                 "variants": t.variants,
                 "limits": t.limits,
                 "missing": t.missing(),
-                "lacks": runtime.lacking(t.backends[0]),
+                "lacks": target.lacking(t.backends[0]),
             }
             for t in found
         ]
@@ -42,11 +42,14 @@ def command(as_json: bool) -> None:
 
 
 def _runs_here(target: Target) -> str:
-    from edgenet import runtime
+    from edgenet.target import lacking
 
-    missing = [name.replace("|", " or ") for name in target.missing()]
+    requires = target.description.requires
+    absent = target.missing()
+    missing = [name.replace("|", " or ") for name in absent if name in requires.packages]
     if missing:
-        extra = target.description.requires.extra
-        return f"needs {', '.join(missing)}: pip install 'edgenet[{extra}]'"
+        return f"needs {', '.join(missing)}: pip install 'edgenet[{requires.extra}]'"
+    if absent:
+        return f"needs {', '.join(name.replace('|', ' or ') for name in absent)}"
     preferred = target.backends[0]
-    return f"yes, but without {preferred}" if runtime.lacking(preferred) else "yes"
+    return f"yes, but without {preferred}" if lacking(preferred) else "yes"

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgenet.cli.boards import board_options, device_of
+from edgenet.cli.options import TargetName
 from edgenet.errors import EngineError
 
 if TYPE_CHECKING:
@@ -25,11 +27,21 @@ if TYPE_CHECKING:
     show_default=True,
     help="Kernels that LiteRT runs; auto is XNNPACK's.",
 )
+@click.option("--target", type=TargetName(), help="Target to run as.  [default: the bundle's]")
+@board_options
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
-def command(bundle: Path, resolver: Resolver, as_json: bool) -> None:
+def command(
+    bundle: Path,
+    resolver: Resolver,
+    target: str | None,
+    board: str | None,
+    port: str | None,
+    as_json: bool,
+) -> None:
     """Check every file of BUNDLE, and replay its golden frames through every model of it.
 
-    int8 answers must be equal to the last digit; float answers within 1e-4 of the largest.
+    int8 answers must be equal to the last digit; float answers within 1e-4 of the largest. On a
+    microcontroller the program also proves every layer on frames of its own.
     Ends with exit code 1 when something differs, or when nothing could be run.
     """
     import msgspec
@@ -38,7 +50,8 @@ def command(bundle: Path, resolver: Resolver, as_json: bool) -> None:
     from edgenet.bundle import Bundle
 
     opened = Bundle.open(bundle)
-    checks = verify.verify(opened, resolver=resolver)
+    with device_of(opened, target, board, port) as device:
+        checks = verify.verify(opened, resolver=resolver, device=device)
     if as_json:
         record = {"bundle": opened.manifest.name, "checks": msgspec.to_builtins(checks)}
         click.echo(json.dumps(record, indent=2))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-import shutil
-import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
 
+from edgenet.codegen import tools, written
 from edgenet.codegen.program import Program
-from edgenet.errors import TargetError
 from edgenet.int8.graph import Array
 
 _FLAGS = ("-std=c99", "-O2", "-shared", "-fPIC")
@@ -75,15 +74,51 @@ class Native:
         return lambda: function(self._pointer())
 
 
-def _build(name: str, folder: Path, workdir: Path) -> Path:
-    compiler = shutil.which("cc")
-    if compiler is None:
-        raise TargetError("no C compiler, cc, is installed; it builds programs for this machine")
+class Library:
+    """A written program with one input and one output, built and loaded; made for many pictures.
+
+    Args:
+        folder: that was written.
+        workdir: where the library goes.
+
+    Raises:
+        TargetError: there is no C compiler, or it refuses the program.
+    """
+
+    def __init__(self, folder: Path, workdir: Path) -> None:
+        program = written.read(folder)
+        workdir.mkdir(parents=True, exist_ok=True)
+        (workdir / "edgenet_model.h").write_text(written.glue(program))
+        with resources.as_file(resources.files("edgenet.codegen") / "firmware") as firmware:
+            own = [f"-I{workdir}", f"-I{program.sources}", str(firmware / "batch.c")]
+            self.path = _build(program.name, folder, workdir, own)
+        self.inputs = int(program.number("IN_LEN"))
+        self.outputs = int(program.number("OUT_LEN"))
+        self._library = ctypes.CDLL(str(self.path))
+        self.arena_bytes = int(self._library.edgenet_arena_bytes())
+
+    def arena(self) -> Array:
+        """Memory for one picture at a time, aligned to 16 bytes; each thread has its own."""
+        memory = np.zeros(self.arena_bytes + 16, np.int8)
+        start = -memory.ctypes.data % 16
+        return memory[start : start + self.arena_bytes]
+
+    def answer(self, arena: Array, inputs: Array) -> Array:
+        """Outputs, int8 (pictures, size), of inputs int8 (pictures, size); other threads go on."""
+        given = np.ascontiguousarray(inputs, np.int8)
+        found = np.empty((len(given), self.outputs), np.int8)
+        places = [ctypes.c_void_p(array.ctypes.data) for array in (arena, given, found)]
+        self._library.edgenet_answer(*places, ctypes.c_uint32(len(given)))
+        return found
+
+    def prove(self, arena: Array) -> int:
+        """What the model's own selftest says, as ``qemu.prove`` does."""
+        return int(self._library.edgenet_prove(ctypes.c_void_p(arena.ctypes.data)))
+
+
+def _build(name: str, folder: Path, workdir: Path, more: Sequence[str] = ()) -> Path:
     workdir.mkdir(parents=True, exist_ok=True)
     library = workdir / f"{name}.so"
     sources = [str(path) for path in sorted(folder.glob("src/*.c"))]
-    command = [compiler, *_FLAGS, *sources, "-o", str(library)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise TargetError(f"{compiler} refuses {folder}: {' '.join(done.stderr.split())[-400:]}")
+    tools.call([tools.HOST_COMPILER, *_FLAGS, *more, *sources, "-o", str(library)])
     return library

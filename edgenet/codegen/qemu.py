@@ -130,7 +130,7 @@ def build(
     program = written.read(folder)
     workdir.mkdir(parents=True, exist_ok=True)
     core = core_flags(board.core)
-    (workdir / "model.h").write_text(written.glue(program))
+    (workdir / "edgenet_model.h").write_text(written.glue(program))
     (workdir / "board.ld").write_text(link_script(board))
     (workdir / "board.h").write_text(f"#define BOARD_UART {emulated(board).uart:#x}U\n")
     places = [f"-I{program.sources}", f"-I{workdir}"]

@@ -21,6 +21,16 @@ PACKAGES = {
 """The Debian packages that bring each command."""
 
 
+ENGINE = "c"
+"""What target.toml calls generated C as an engine."""
+
+
+def lacking_engine() -> str:
+    """Why no generated C can be run here, in a sentence; empty where some board can."""
+    reasons = [lacking(HOST_COMPILER), lacking(COMPILER) or lacking(EMULATOR)]
+    return reasons[0] if all(reasons) else ""
+
+
 def lacking(command: str) -> str:
     """Why a command cannot be used, in a sentence; empty where it is there."""
     if shutil.which(command) is not None:

@@ -6,10 +6,19 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from edgenet.errors import TargetError
 
 _DEFINE = re.compile(r'^#define (\w+) \(?"?([^"\s)]+?)[uf]?"?\)?(?: |$)', re.M)
+
+
+class Layer(NamedTuple):
+    """A layer of the report: its name, the kernel that runs it, and its multiplications."""
+
+    name: str
+    kernel: str
+    macs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +29,15 @@ class Written:
         folder: with ``src`` in it.
         name: prefix of its files and identifiers.
         macros: of its header, without the prefix.
-        layers: names and kernels, in order.
+        layers: in order.
+        fullest: the layer at which the arena is full.
     """
 
     folder: Path
     name: str
     macros: dict[str, str]
-    layers: tuple[tuple[str, str], ...]
+    layers: tuple[Layer, ...]
+    fullest: str
 
     @property
     def sources(self) -> Path:
@@ -55,14 +66,17 @@ def read(folder: Path) -> Written:
     name = found[0].name.removesuffix("_golden.h")
     header = (folder / "src" / f"{name}.h").read_text(encoding="utf-8")
     prefix = f"{name.upper()}_"
-    macros = {
-        word.removeprefix(prefix): value
-        for word, value in _DEFINE.findall(header)
-        if word.startswith(prefix)
-    }
+    macros: dict[str, str] = {}
+    for word, value in _DEFINE.findall(header):
+        if word.startswith(prefix):
+            known = macros.setdefault(word.removeprefix(prefix), value)
+            if known.isdigit() and int(known) < int(value):  # flavours differ: the most counts
+                macros[word.removeprefix(prefix)] = value
     report = json.loads((folder / "REPORT.json").read_text(encoding="utf-8"))
-    layers = tuple((row["layer"], row["kernel"]) for row in report["layers"])
-    return Written(folder, name, macros, layers)
+    layers = tuple(Layer(row["layer"], row["kernel"], row["macs"]) for row in report["layers"])
+    ends = [max((one["end"] for one in row["regions"]), default=0) for row in report["layers"]]
+    fullest = layers[ends.index(max(ends))].name if layers else "the input"
+    return Written(folder, name, macros, layers, fullest)
 
 
 def glue(written: Written) -> str:

@@ -17,7 +17,7 @@ from edgenet.drift.layers import LayerComparison
 from edgenet.drift.record import DriftReport, Result
 from edgenet.environment import usable_cores
 from edgenet.errors import DataError, MissingPackage, UsageError, unknown
-from edgenet.runner import Array
+from edgenet.runner import Array, Device
 from edgenet.spec import VARIANTS, Variant
 from edgenet.stream.classify import Classifier
 
@@ -35,6 +35,7 @@ class Options:
         seed: of that draw.
         layers: whether to compare int8.tflite with fp32.tflite layer by layer.
         workers: pictures that are classified at the same time; None for one a core.
+        device: a board, prepared, that runs its variant in this machine's place.
     """
 
     variants: tuple[str, ...] = ()
@@ -42,6 +43,7 @@ class Options:
     seed: int = 0
     layers: bool = False
     workers: int | None = None
+    device: Device | None = None
 
 
 def evaluate(
@@ -63,10 +65,12 @@ def evaluate(
     check_labels(bundle, dataset)
     split = dataset.evaluation
     pictures = draw(len(split), options)
-    lane, skipped = open_variants(bundle, options.variants)
+    lane, skipped = open_variants(bundle, options.variants, options.device)
     comparison = LayerComparison(bundle) if options.layers else None
-    workers = min(options.workers or usable_cores(), len(pictures))
-    lanes = [lane, *(_open_all(bundle, tuple(lane)) for _ in range(workers - 1))]
+    alone = options.device is not None and not options.device.parallel
+    workers = 1 if alone else min(options.workers or usable_cores(), len(pictures))
+    more = (_open_all(bundle, tuple(lane), options.device) for _ in range(workers - 1))
+    lanes = [lane, *more]
     start = perf_counter()
     answers = answer(bundle, lanes, split, pictures, progress)
     seconds = perf_counter() - start
@@ -140,7 +144,9 @@ def draw(available: int, options: Options) -> Array:
     return np.sort(np.random.default_rng(options.seed).permutation(available)[:wanted])
 
 
-def open_variants(bundle: Bundle, wanted: Sequence[str]) -> tuple[Lane, dict[Variant, str]]:
+def open_variants(
+    bundle: Bundle, wanted: Sequence[str], device: Device | None = None
+) -> tuple[Lane, dict[Variant, str]]:
     """Opens the variants to evaluate, the reference first, and says which cannot run here.
 
     A variant that was asked for must run.  Without a wish every variant of the bundle is opened
@@ -155,7 +161,7 @@ def open_variants(bundle: Bundle, wanted: Sequence[str]) -> tuple[Lane, dict[Var
     skipped: dict[Variant, str] = {}
     for variant in chosen:
         try:
-            opened[variant] = Classifier.open(bundle, variant)
+            opened[variant] = _open(bundle, variant, device)
         except MissingPackage as error:
             if wanted:
                 raise
@@ -178,8 +184,13 @@ def _open_reference(bundle: Bundle, skipped: dict[Variant, str]) -> dict[Variant
     return {}
 
 
-def _open_all(bundle: Bundle, variants: Sequence[Variant]) -> Lane:
-    return {variant: Classifier.open(bundle, variant) for variant in variants}
+def _open_all(bundle: Bundle, variants: Sequence[Variant], device: Device | None) -> Lane:
+    return {variant: _open(bundle, variant, device) for variant in variants}
+
+
+def _open(bundle: Bundle, variant: Variant, device: Device | None) -> Classifier:
+    there = device is not None and device.variant == variant
+    return Classifier.open(bundle, variant, backend=device.engine if device and there else None)
 
 
 def _reference(variants: Iterable[Variant]) -> Variant | None:
@@ -194,7 +205,7 @@ def _results(bundle: Bundle, lane: Lane, answers: Answers) -> tuple[Result, ...]
             logits,
             answers.targets,
             variant=variant,
-            engine=engines[lane[variant].engine],
+            engine=engines.get(lane[variant].engine, lane[variant].engine),
             drift=compare(answers.logits[reference], logits, answers.targets, bundle.labels)
             if reference is not None and reference != variant
             else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import ModuleType
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,19 @@ def check(variant: Variant) -> str:
     return engine(variant)[1]
 
 
+@runtime_checkable
+class OwnSession(Protocol):
+    """A session of an engine that is no library: it says itself what runs it, and how it rounds."""
+
+    engine: str
+    rounding: Rounding
+
+
+def describe(variant: Variant, session: Session) -> str:
+    """What runs a session, with its version; raises as ``engine`` does."""
+    return session.engine if isinstance(session, OwnSession) else check(variant)
+
+
 def lacking(name: str) -> str:
     """Why an engine cannot be used here, in a sentence; empty where it can.
 
@@ -78,6 +92,8 @@ def rounding(session: Session) -> Rounding:
     """
     if isinstance(session, EdgeTpuSession):
         return "edgetpu"
+    if isinstance(session, OwnSession):
+        return session.rounding
     if isinstance(session, LiteRTSession) and not session.delegated:
         return "gemmlowp-double"
     return "float32-half-even"

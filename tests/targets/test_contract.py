@@ -72,7 +72,8 @@ def test_runner_answers_the_golden_frames(name, tmp_path):
     variant, golden = loaded.choose(TINY), TINY.golden()
     runner = loaded.runner(TINY, variant=variant)
     footprint = runner.prepare(tmp_path)
-    assert footprint.flash == TINY.record(variant).size
+    if not loaded.on_boards:  # what is compiled there has another size
+        assert footprint.flash == TINY.record(variant).size
     frames = [Frame(i, 0.0, rgb, name=f"frame {i}") for i, rgb in enumerate(golden.frames)]
     predictions = list(runner.run(frames))
     runner.close()

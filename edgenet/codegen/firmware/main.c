@@ -5,7 +5,7 @@
  * as well (QEMU's -icount shift=0 makes an instruction a nanosecond), to ticks.bin.
  *
  * Where there is a file prove.bin, the model's own selftest runs instead; its answer goes there. */
-#include "model.h"
+#include "edgenet_model.h"
 #include "semihosting.h"
 
 #define PAINT 0xA5C35A3CU

@@ -1,0 +1,123 @@
+"""What one inference takes on a board, counted: instructions in QEMU, cycles on a real board."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Literal
+
+import msgspec
+
+from edgenet import __version__, image
+from edgenet.board import emulated
+from edgenet.codegen import tools
+from edgenet.mcu.device import VARIANT, Cycles, Device
+from edgenet.mcu.session import codes_of
+
+SCHEMA = 1
+Unit = Literal["instructions", "cycles"]
+
+
+class LayerCount(msgspec.Struct, frozen=True):
+    """One layer: its name, the kernel that runs it, its multiplications, and what was counted."""
+
+    layer: str
+    kernel: str
+    macs: int
+    count: int
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """One inference of the first golden frame.
+
+    Attributes:
+        kind: tells the record from others.
+        schema: version of this layout.
+        edgenet: version of edgenet that counted.
+        bundle: the bundle's name.
+        bundle_sha256: the bundle's identity.
+        board: that the program is built for.
+        core: of the board.
+        clock_hz: the highest of the core, where the board's file states it.
+        unit: ``instructions`` are exact, and are neither cycles nor time; ``cycles`` are a real
+            board's own count, at the clock that its firmware chose.
+        counter: ``plugin`` or ``systick`` in QEMU; ``dwt``, ``systick`` or ``own`` on a board.
+        machine: of QEMU, or the board's port.
+        total: of the whole network.
+        layers: in order; empty where the counter does not tell them apart.
+        functions: instructions by function, the longest first.
+        macs: multiplications for one picture.
+        flash: bytes of code and constants; None where another compiler built them.
+        ram: bytes of the arena; the model has no other memory but the stack.
+        stack: bytes, at the deepest; None where it was not looked at.
+        tools: versions of the compiler and the emulator.
+    """
+
+    kind: Literal["counts"] = "counts"
+    schema: int = SCHEMA
+    edgenet: str = __version__
+    bundle: str
+    bundle_sha256: str
+    board: str
+    core: str
+    clock_hz: int | None
+    unit: Unit
+    counter: str
+    machine: str
+    total: int
+    layers: tuple[LayerCount, ...]
+    functions: dict[str, int]
+    macs: int
+    flash: int | None
+    ram: int
+    stack: int | None
+    tools: dict[str, str]
+
+
+def count(device: Device) -> Counts:
+    """Count on a prepared device.
+
+    Raises:
+        UsageError: the board is this machine, which counts nothing.
+        TargetError: the board has no counter, or the program stopped.
+    """
+    bundle, program = device.bundle, device.program
+    tensor = bundle.record(VARIANT).inputs[0]
+    picture = image.as_tensor(bundle.golden().inputs[0], bundle.spec.preprocess, tensor)
+    found = device.count(codes_of(picture, program))
+    layers = tuple(
+        LayerCount(layer.name, layer.kernel, layer.macs, number)
+        for layer, number in zip(program.layers, found.layers, strict=False)
+    )
+    record = partial(
+        Counts,
+        bundle=bundle.manifest.name,
+        bundle_sha256=bundle.sha256,
+        board=device.board.name,
+        core=device.board.core,
+        clock_hz=device.board.clock_hz,
+        layers=layers,
+        macs=int(program.number("MACS")),
+    )
+    if isinstance(found, Cycles):
+        return record(
+            unit="cycles",
+            counter=found.counter,
+            machine=device.port or "",
+            total=found.cycles,
+            functions={},
+            flash=None,
+            ram=device.hello.arena,
+            stack=None,
+            tools={},
+        )
+    return record(
+        unit="instructions",
+        counter="plugin" if found.layers else "systick",
+        machine=emulated(device.board).machine,
+        total=found.instructions,
+        functions=found.functions,
+        flash=device.firmware.flash,
+        ram=device.firmware.ram,
+        stack=found.stack,
+        tools={name: tools.version(name) for name in (tools.COMPILER, tools.EMULATOR)},
+    )

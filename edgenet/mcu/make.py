@@ -1,0 +1,131 @@
+"""A bundle's model as C: a folder that the bundle holds, with what it takes in the manifest."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from edgenet import image
+from edgenet.board import Board
+from edgenet.bundle import Bundle, ProgramRecord, Rounding, add_program
+from edgenet.codegen import emit, written
+from edgenet.codegen.program import Program, program
+from edgenet.codegen.written import Written
+from edgenet.mcu import budget
+from edgenet.runner import Array
+from edgenet.runtime.reference import Reference
+from edgenet.spec import Variant
+
+VARIANT: Variant = "int8.tflite"
+FOLDER = "c"
+ROUNDING: Rounding = "gemmlowp-double"
+_SERIAL = ("edgenet_serial.c", "edgenet_serial.h")
+
+
+def identifier(name: str) -> str:
+    """A bundle's name as that of a program in C.
+
+    >>> identifier("MobileNet V1 0.5"), identifier("2nd-try")
+    ('mobilenet_v1_0_5', 'm2nd_try')
+    """
+    word = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    return (word if word[:1].isalpha() else f"m{word}")[:31].rstrip("_")
+
+
+def generate(bundle: Bundle, *, sram_budget: int | None = None) -> Program:
+    """The program of a bundle's int8 model.
+
+    Raises:
+        BundleError: the bundle holds no int8 .tflite.
+        GraphError: the model holds what there is no kernel for.
+        ExportError: no plan keeps to the budget.
+    """
+    data = bundle.model(VARIANT).read_bytes()
+    name = identifier(bundle.manifest.name)
+    if sram_budget is None:
+        return program(data, name)
+    return program(data, name, sram_budget=sram_budget)
+
+
+def write(bundle: Bundle, folder: Path, *, made: Program | None = None) -> Written:
+    """Write a bundle's program to a folder, with the firmware for serial ports beside it."""
+    made = made or generate(bundle)
+    emit.write(made, folder)
+    found = written.read(folder)
+    serial = folder / "serial"
+    serial.mkdir()
+    for name in _SERIAL:
+        text = (resources.files("edgenet.codegen") / "firmware" / name).read_text("utf-8")
+        (serial / name).write_text(text, encoding="utf-8", newline="\n")
+    (serial / "edgenet_model.h").write_text(written.glue(found), encoding="utf-8", newline="\n")
+    return found
+
+
+def written_in(bundle: Bundle) -> Written | None:
+    """The program that a bundle holds; None where it holds none."""
+    if bundle.manifest.program is None:
+        return None
+    return written.read(bundle.root / FOLDER)
+
+
+def add(
+    bundle: Bundle,
+    destination: Path,
+    *,
+    target: str,
+    board: Board | None = None,
+    sram_budget: int | None = None,
+) -> Bundle:
+    """Write a bundle again with its program, and with golden answers in the program's arithmetic.
+
+    Args:
+        bundle: an opened bundle.
+        destination: where to write; the folder of the bundle itself will do.
+        target: that it is for.
+        board: that it must fit, and that commands choose unless told otherwise.
+        sram_budget: bytes that the arena may take at the most.
+
+    Raises:
+        BundleError: the bundle holds no int8 .tflite, or the destination cannot be written.
+        GraphError: the model holds what there is no kernel for.
+        ExportError: the program does not fit the board or the budget.
+    """
+    made = generate(bundle, sram_budget=sram_budget)
+    if board is not None:
+        budget.of_program(made).check(board)
+    with tempfile.TemporaryDirectory(prefix="edgenet-mcu-") as folder:
+        place = Path(folder, FOLDER)
+        write(bundle, place, made=made)
+        content = {
+            path.relative_to(folder).as_posix(): path.read_bytes()
+            for path in sorted(place.rglob("*"))
+            if path.is_file()
+        }
+    record = ProgramRecord(
+        name=made.name,
+        rounding=ROUNDING,
+        arena=made.plan.size,
+        constants=made.constant_bytes,
+        macs=made.macs,
+        board=None if board is None else board.name,
+        sram_budget=sram_budget,
+    )
+    return add_program(bundle, record, content, answers(bundle), destination, target=target)
+
+
+def answers(bundle: Bundle) -> Array:
+    """What the int8 model answers to the golden inputs in the arithmetic of generated C.
+
+    Raises:
+        BundleError: the golden frames are missing or malformed.
+    """
+    session = Reference().open(bundle.model(VARIANT))
+    tensor = bundle.record(VARIANT).inputs[0]
+    given = [
+        image.as_tensor(pixels, bundle.spec.preprocess, tensor) for pixels in bundle.golden().inputs
+    ]
+    return np.concatenate([session.run([one])[0] for one in given])
