@@ -19,7 +19,7 @@ from edgenet.architecture.blocks import (
     multiple_of_eight,
 )
 
-Blocks = tuple[Separable, ...] | tuple[Inverted, ...]
+Block = Separable | Inverted
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Architecture:
     classes: int = 1000
     stem: int = 32
     stem_stride: int = 2
-    blocks: Blocks = ()
+    blocks: tuple[Block, ...] = ()
     head: int = 0
     hidden: int = 0
     activation: Literal["relu", "relu6", "hard_swish"] = "relu6"

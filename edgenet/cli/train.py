@@ -53,6 +53,12 @@ FREE_TO_CHANGE = {
     metavar="CHECKPOINT",
     help="Start from what this one learned; default is the one that ships with edgenet.",
 )
+@click.option(
+    "--weights",
+    metavar="FILE|imagenet",
+    help="Start from published weights: a .safetensors or .pth file in torchvision's or timm's "
+    "layout, or imagenet, which fetches timm's.",
+)
 @click.option("--freeze", metavar="features|N", help="Keep all but the head, or stem and N blocks.")
 @click.option(
     "--patience", type=click.IntRange(1), help="Stop after N validations without a better top-1."
@@ -173,10 +179,12 @@ def _settings(options: dict[str, Any], progress: StageProgress) -> Settings:
             dataset.labels,
             init=init,
             wanted={name: options[name] for name in ("arch", "alpha", "imgsz", "resize")},
+            weights=options["weights"],
         ),
         recipe=recipe,
         seed=options["seed"],
         init=str(init) if init else None,
+        weights=options["weights"],
         freeze=options["freeze"],
         patience=options["patience"],
         precision=options["precision"],

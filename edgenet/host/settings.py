@@ -8,13 +8,15 @@ from typing import Any, Literal
 import msgspec
 
 from edgenet import architecture
-from edgenet.host import checkpoint
+from edgenet.errors import UsageError
+from edgenet.host import checkpoint, pretrained
 from edgenet.host.recipe import Recipe
 from edgenet.spec import ModelSpec, Preprocess
 
 # What suits the data where the user says nothing: architecture, alpha, side of the input in pixels
 _FITTING = {"digits": ("mobilenet_v1", 0.25, 32), "cifar10": ("mobilenet_v1_cifar", 1.0, 32)}
 _OTHERWISE = ("mobilenet_v1", 0.5, 128)
+_PUBLISHED = ("mobilenet_v2", 1.0, 224)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,6 +28,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         recipe: how it learns.
         seed: of the first weights, the order of the pictures and their variation.
         init: a checkpoint whose weights are the first weights.
+        weights: published ones that are the first weights, as ``pretrained.find`` takes them.
         freeze: ``features``, or how many blocks after the stem keep their weights.
         patience: stop after this many validations without a better top-1, and keep the best.
         precision: of the arithmetic while training, as Lightning names it.
@@ -37,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     recipe: Recipe
     seed: int = 0
     init: str | None = None
+    weights: str | None = None
     freeze: str | None = None
     patience: int | None = None
     precision: Literal["32", "bf16-mixed", "16-mixed"] = "32"
@@ -49,7 +53,12 @@ def default_recipe(data: str) -> str:
 
 
 def default_spec(
-    data: str, labels: tuple[str, ...], *, init: Path | None, wanted: dict[str, Any]
+    data: str,
+    labels: tuple[str, ...],
+    *,
+    init: Path | None,
+    wanted: dict[str, Any],
+    weights: str | None = None,
 ) -> ModelSpec:
     """The network to train.
 
@@ -58,16 +67,20 @@ def default_spec(
         labels: its classes.
         init: a checkpoint that gives what is not wanted otherwise.
         wanted: ``arch``, ``alpha``, ``imgsz`` and ``resize``, each None to leave it open.
+        weights: published ones, which give padding, mean and std.
 
     Raises:
-        UsageError: there is no such network.
-        CheckpointError: ``init`` cannot be read.
+        UsageError: there is no such network, or both ``init`` and ``weights`` are given.
+        CheckpointError: ``init`` or ``weights`` cannot be read.
     """
     given = {name: value for name, value in wanted.items() if value is not None}
+    if init is not None and weights is not None:
+        raise UsageError("--init and --weights are both given; a network starts from one of them")
     if init is not None:
         spec = checkpoint.read_record(init).spec
     else:
-        arch, alpha, imgsz = _FITTING.get(data.partition(":")[0], _OTHERWISE)
+        fitting = _FITTING.get(data.partition(":")[0], _OTHERWISE)
+        arch, alpha, imgsz = _PUBLISHED if weights else fitting
         if given.get("arch", arch) != arch:
             architecture.network(given["arch"], alpha=1, classes=2)
             imgsz = architecture.ARCHITECTURES[given["arch"]].imgsz
@@ -87,4 +100,4 @@ def default_spec(
         preprocess=preprocess,
     )
     architecture.network(spec.arch, alpha=spec.alpha, classes=len(labels))
-    return spec
+    return pretrained.find(weights, spec.arch, spec.alpha).fit(spec) if weights else spec

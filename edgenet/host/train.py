@@ -24,7 +24,7 @@ from torch import Tensor
 
 from edgenet.dataset import Dataset, Split, hold_out, open_dataset
 from edgenet.errors import CheckpointError, TrainingError, UsageError
-from edgenet.host import checkpoint, data, learner, transfer
+from edgenet.host import checkpoint, data, learner, pretrained, transfer
 from edgenet.host.callbacks import Best, Observer, Resumable, Telling, weights
 from edgenet.host.models import Network, build
 from edgenet.host.run import Run
@@ -207,6 +207,9 @@ def _model(settings: Settings, observer: Observer) -> Network:
     if settings.init is not None:
         for sentence in transfer.start_from(model, settings.spec, Path(settings.init)):
             observer.stage(sentence)
+    if settings.weights is not None:
+        published = pretrained.find(settings.weights, settings.spec.arch, settings.spec.alpha)
+        observer.stage(published.give(model, settings.spec))
     if settings.freeze is not None:
         observer.stage(transfer.freeze(model, settings.freeze))
     return model

@@ -21,6 +21,7 @@ class Network(nn.Module):
 
     stem: nn.Module
     blocks: nn.Module
+    classifier: nn.Linear
 
     def __init__(self, layers: tuple[Layer, ...], *, padding: str = "same") -> None:
         super().__init__()
