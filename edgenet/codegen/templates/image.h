@@ -14,7 +14,7 @@ extern "C" {
 
 /* Of the arena: besides the input, a frame needs these for its time.  Outputs may lie there. */
 #define ${NAME}_IMAGE_SCRATCH_BYTES ${scratch}u
-#define ${NAME}_IMAGE_STACK_BYTES 512u /* no path takes more */
+#define ${NAME}_IMAGE_STACK_BYTES 640u /* no path takes more */
 
 /* Fill ${name}_input(arena) from a frame of any size.  0, or -1 if there is no such frame: a side is
  * below 1 or above 32767, a row is longer than stride, or 2^23 pixels would become one.
