@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgenet.codegen import pack
+from edgenet.codegen import mve, pack
 from edgenet.codegen.call import Call, Constant, Field, Lowered, one, range_of
 from edgenet.codegen.convolutions import conv, depthwise, fully_connected
 from edgenet.codegen.plan import NEVER, Work
@@ -84,7 +84,8 @@ def _add(layer: g.Add, graph: Graph) -> Lowered:
         "range": range_of(layer.out),
     }
     call = Call("en_add_s8", "en_add", fields, layer.inputs)
-    return one(layer, call, 0, dict.fromkeys(layer.inputs, _IN_PLACE), 0)
+    lowered = one(layer, call, 0, dict.fromkeys(layer.inputs, _IN_PLACE), 0)
+    return mve.add(lowered, layer)
 
 
 def _pad(layer: g.Pad, graph: Graph) -> Lowered:

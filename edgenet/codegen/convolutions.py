@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgenet.codegen import pack
+from edgenet.codegen import mve, pack
 from edgenet.codegen.call import Call, Constant, Field, Lowered, one, range_of
 from edgenet.codegen.plan import NEVER
 from edgenet.errors import GraphError
@@ -68,6 +68,7 @@ def conv(layer: g.Conv, graph: Graph) -> Lowered:
     call = Call("en_conv_s8", "en_conv", fields, layer.inputs, scratch=True)
     macs = window["out_rows"] * line * (layer.weight.size // layer.outputs)
     lowered = one(layer, call, 12 * terms, {layer.inputs[0]: (ahead, NEVER)}, macs)
+    lowered = mve.conv(lowered, layer)
     return _with_unpacked(lowered, layer, window["out_rows"] * window["out_columns"])
 
 
@@ -87,7 +88,8 @@ def _pixels(layer: Weighted, pixels: int) -> Lowered:
     )
     scratch = pack.up_to_four(depth) * (8 if pixels >= 4 else 2)
     macs = pixels * layer.weight.size
-    return _with_unpacked(one(layer, call, scratch, {layer.inputs[0]: walk}, macs), layer, pixels)
+    lowered = one(layer, call, scratch, {layer.inputs[0]: walk}, macs)
+    return _with_unpacked(mve.pixels(lowered, layer), layer, pixels)
 
 
 def _with_unpacked(lowered: Lowered, layer: Weighted, pixels: int) -> Lowered:
@@ -151,7 +153,7 @@ def depthwise(layer: g.Depthwise, graph: Graph) -> Lowered:
     macs = window["out_rows"] * line * kernel[0] * kernel[1]
     scratch = 2 * kernel[0] * block * ring
     walks = {layer.inputs[0]: (ahead, NEVER)} if block == shape[3] else {}
-    lowered = one(layer, call, scratch, walks, macs)
+    lowered = mve.depthwise(one(layer, call, scratch, walks, macs), layer)
     rows = (window["out_rows"] - 1) * layer.stride[0] + kernel[0]
     more = 2 * (rows - kernel[0]) * block * ring
     return replace(lowered, more=more if fast else 0)

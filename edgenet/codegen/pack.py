@@ -15,7 +15,10 @@ PAIR = np.dtype([("bias", "<i4", 2), ("multiplier", "<i4", 2), ("right", "<i2", 
 QUAD = np.dtype([("bias", "<i4", 4), ("multiplier", "<i4", 4), ("left", "i1", 4)])
 """en_quad of en_common.h, for MVE: four output channels in 36 bytes."""
 
-STRUCTS = {PAIR: "en_pair", QUAD: "en_quad"}
+SINGLE = np.dtype([("bias", "<i4"), ("multiplier", "<i4"), ("left", "i1")])
+"""en_single, for MVE: one output channel in 9 bytes."""
+
+STRUCTS = {PAIR: "en_pair", QUAD: "en_quad", SINGLE: "en_single"}
 """The types of arrays of structs."""
 
 
@@ -43,7 +46,7 @@ def dot(layer: Weighted) -> Packed:
     Raises:
         GraphError: weights less their zero point are no int8, or sums can leave 32 bits.
     """
-    weight = _centred(layer)
+    weight = centred(layer)
     lines = weight.reshape(len(weight), weight.shape[1] if weight.ndim == 4 else 1, -1)
     whole = lines.shape[2] // 4 * 4
     parts = lines[..., :whole], lines[..., whole:]
@@ -62,7 +65,7 @@ def depthwise(layer: Weighted) -> Packed:
     Raises:
         GraphError: as ``dot``.
     """
-    weight = _centred(layer)
+    weight = centred(layer)
     rows, columns, count = weight.shape
     filled = np.zeros((count, rows, up_to_four(columns)), np.int8)
     filled[..., :columns] = weight.transpose(2, 0, 1)
@@ -80,7 +83,7 @@ def right_shift(out: Output) -> Array:
     return np.where(out.multiplier == 0, 2, -out.shift)
 
 
-def _centred(layer: Weighted) -> Array:
+def centred(layer: Weighted) -> Array:
     """int8 weights less their zero point, which uint8 models have; 0 where the factor is 0."""
     weight = layer.weight.astype(np.int64) - layer.weight_zero_point
     if weight.size and (weight.min() < -128 or weight.max() > 127):
@@ -93,8 +96,28 @@ def _centred(layer: Weighted) -> Array:
     return np.asarray((weight * (layer.out.multiplier != 0).reshape(shape)).astype(np.int8))
 
 
-def _pairs(layer: Weighted, weight: Array) -> tuple[Array, bool]:
-    """Parameters by pairs of channels, and whether they are fit for the DSP flavour."""
+class Parameters(NamedTuple):
+    """How the sums of each output channel become codes.
+
+    Attributes:
+        bias: int64, as the next two; zero points of the input are in it.
+        multiplier: of sums.
+        right: bits that products are shifted to the right by; to the left where it is negative.
+        most: bound of the absolute values of all sums.
+    """
+
+    bias: Array
+    multiplier: Array
+    right: Array
+    most: int
+
+
+def parameters(layer: Weighted, weight: Array) -> Parameters:
+    """The parameters of centred weights.
+
+    Raises:
+        GraphError: sums can leave 32 bits.
+    """
     axes = tuple(axis for axis in range(weight.ndim) if axis != layer.output_axis)
     bias = layer.bias - layer.input_zero_point * weight.sum(axes, dtype=np.int64)
     # a factor of 0 is any factor of a sum that is 0
@@ -106,14 +129,25 @@ def _pairs(layer: Weighted, weight: Array) -> tuple[Array, bool]:
         raise GraphError(
             f"operator {layer.name} has sums of up to {most.max()}, which 32 bits cannot hold"
         )
+    shape = bias.shape
+    return Parameters(
+        bias,
+        np.broadcast_to(multiplier, shape),
+        np.broadcast_to(right_shift(layer.out), shape),
+        int(most.max()),
+    )
+
+
+def _pairs(layer: Weighted, weight: Array) -> tuple[Array, bool]:
+    """Parameters by pairs of channels, and whether they are fit for the DSP flavour."""
+    bias, multiplier, right, most = parameters(layer, weight)
     count = len(bias)
-    right = right_shift(layer.out)
     pairs = np.zeros(-(-count // 2), PAIR)
     for name, values in (("bias", bias), ("multiplier", multiplier), ("right", right)):
         flat = np.zeros(2 * len(pairs), np.int64)
-        flat[:count] = np.broadcast_to(values, (count,))
+        flat[:count] = values
         if name == "right":
             flat[count:] = 1
         pairs[name] = flat.reshape(-1, 2)
-    fast = most.max() < 2**30 and right.min() >= 2 and right.max() <= 31
+    fast = most < 2**30 and right.min() >= 2 and right.max() <= 31
     return pairs, bool(fast)

@@ -37,6 +37,8 @@ def _braces(values: Array) -> str:
 
 
 def _row(values: Array) -> str:
+    if not values.ndim:
+        return number(int(values))
     return "{" + ", ".join(map(number, values.tolist())) + "}"
 
 

@@ -7,10 +7,14 @@
  *   output (argument, size)
  *
  * where ()* stands for a count and so many of them. */
+#include "en_add_mve_s8.h"
 #include "en_add_s8.h"
+#include "en_conv_1x1_mve_s8.h"
 #include "en_conv_1x1_s8.h"
+#include "en_conv_mve_s8.h"
 #include "en_conv_s8.h"
 #include "en_copy_s8.h"
+#include "en_depthwise_mve_s8.h"
 #include "en_depthwise_s8.h"
 #include "en_mean_s8.h"
 #include "en_pad_s8.h"
@@ -66,6 +70,12 @@ static void call(uint32_t kernel, const void *p, int8_t **a)
     case 8: en_pool_max_s8((const en_pool *)p, a[0], a[1]); break;
     case 9: en_softmax_s8((const en_softmax *)p, a[0], a[1]); break;
     case 10: en_table_s8((const en_table *)p, a[0], a[1]); break;
+#if EN_MVE
+    case 11: en_add_mve_s8((const en_add_mve *)p, a[0], a[1], a[2]); break;
+    case 12: en_conv_1x1_mve_s8((const en_conv_1x1_mve *)p, a[0], a[1], a[2]); break;
+    case 13: en_conv_mve_s8((const en_conv_mve *)p, a[0], a[1], a[2]); break;
+    case 14: en_depthwise_mve_s8((const en_depthwise_mve *)p, a[0], a[1], a[2]); break;
+#endif
     default: exit(6);
     }
 }
