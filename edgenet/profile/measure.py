@@ -76,6 +76,7 @@ def measure(  # noqa: PLR0913  (what to measure, how, and whom to tell)
         runs=tuple(one for one in found if isinstance(one, Run)),
         unmeasured=tuple(one for one in found if isinstance(one, Unmeasured)),
         competitors=tuple(competitors),
+        classes=len(spec.labels),
     )
     best = recommended(profile)
     if settings.sustained_secs is None or best is None:

@@ -181,6 +181,7 @@ class Profile(msgspec.Struct, frozen=True):
         unmeasured: what this machine could not run.
         sustained: the best run repeated for minutes; None where that was not asked for.
         competitors: services that ran beside the measurement and took CPU time from it.
+        classes: outputs of its classifier; 0 in records of older versions.
     """
 
     kind: Literal["profile"]
@@ -201,6 +202,7 @@ class Profile(msgspec.Struct, frozen=True):
     unmeasured: tuple[Unmeasured, ...]
     sustained: Sustained | None = None
     competitors: tuple[str, ...] = ()
+    classes: int = 0
 
 
 class _Header(msgspec.Struct):
