@@ -50,6 +50,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
         ram: bytes of the arena; the model has no other memory but the stack.
         stack: bytes, at the deepest; None where it was not looked at.
         tools: versions of the compiler and the emulator.
+        classes: outputs of the network's classifier.
     """
 
     kind: Literal["counts"] = "counts"
@@ -71,6 +72,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     ram: int
     stack: int | None
     tools: dict[str, str]
+    classes: int = 0
 
 
 def count(device: Device) -> Counts:
@@ -96,6 +98,7 @@ def count(device: Device) -> Counts:
         core=device.board.core,
         clock_hz=device.board.clock_hz,
         layers=layers,
+        classes=len(bundle.spec.labels),
         macs=int(program.number("MACS")),
     )
     if isinstance(found, Cycles):
