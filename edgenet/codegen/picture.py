@@ -87,6 +87,13 @@ def placed(program: Program, preprocess: Preprocess) -> tuple[Program, Picture]:
     return replace(program, plan=replace(program.plan, size=size)), picture
 
 
+def where_it_fits(program: Program, preprocess: Preprocess) -> Preprocess | None:
+    """The preprocessing, where the input is such a picture and the arena has the room already."""
+    if refusal(program.graph, preprocess):
+        return None
+    return preprocess if placed(program, preprocess)[0].plan.size == program.plan.size else None
+
+
 def _codes(graph: Graph, port: Port, preprocess: Preprocess) -> Array | None:
     """The input's code of each level of each channel, (channels, 256)."""
     value = graph.values[port.value]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tempfile
 from importlib import resources
@@ -12,7 +13,7 @@ import numpy as np
 from edgenet import image
 from edgenet.board import Board
 from edgenet.bundle import Bundle, ProgramRecord, Rounding, add_program
-from edgenet.codegen import emit, written
+from edgenet.codegen import emit, picture, written
 from edgenet.codegen.program import Program, program
 from edgenet.codegen.written import Written
 from edgenet.mcu import budget
@@ -37,7 +38,9 @@ def identifier(name: str) -> str:
 
 
 def generate(bundle: Bundle, *, sram_budget: int | None = None) -> Program:
-    """The program of a bundle's int8 model.
+    """The program of a bundle's int8 model, with room for turning frames into its input.
+
+    That room is left out where a budget has none for it.
 
     Raises:
         BundleError: the bundle holds no int8 .tflite.
@@ -47,14 +50,26 @@ def generate(bundle: Bundle, *, sram_budget: int | None = None) -> Program:
     data = bundle.model(VARIANT).read_bytes()
     name = identifier(bundle.manifest.name)
     if sram_budget is None:
-        return program(data, name)
-    return program(data, name, sram_budget=sram_budget)
+        made = program(data, name)
+    else:
+        made = program(data, name, sram_budget=sram_budget)
+    if picture.refusal(made.graph, bundle.spec.preprocess):
+        return made
+    with_frames, _ = picture.placed(made, bundle.spec.preprocess)
+    return made if with_frames.plan.size > (sram_budget or math.inf) else with_frames
 
 
 def write(bundle: Bundle, folder: Path, *, made: Program | None = None) -> Written:
     """Write a bundle's program to a folder, with the firmware for serial ports beside it."""
     made = made or generate(bundle)
-    emit.write(made, folder)
+    labels = bundle.spec.labels
+    outputs = made.graph.values[made.graph.outputs[0].value].size
+    emit.write(
+        made,
+        folder,
+        preprocess=picture.where_it_fits(made, bundle.spec.preprocess),
+        labels=labels if len(labels) == outputs else (),
+    )
     found = written.read(folder)
     serial = folder / "serial"
     serial.mkdir()
