@@ -66,6 +66,7 @@ def place(
     *,
     alignment: int = 16,
     patience: int = 400,
+    enough: int = 0,
 ) -> Placement:
     """The smallest arena that is found; the same arguments give the same one.
 
@@ -78,8 +79,9 @@ def place(
         pairs: those that may overlap.
         alignment: addresses are multiples of it.
         patience: tries that find nothing smaller, after which the search ends.
+        enough: bytes at which it ends, too.
     """
-    solver = _Solver(buffers, pairs, alignment)
+    solver = _Solver(buffers, pairs, alignment, enough)
     return solver.solve(patience)
 
 
@@ -106,10 +108,12 @@ def least(buffers: Sequence[Buffer], pairs: Sequence[InPlace] = ()) -> int:
 class _Solver:
     """Tries orders; buffers are numbers here."""
 
-    def __init__(self, buffers: Sequence[Buffer], pairs: Sequence[InPlace], alignment: int) -> None:
+    def __init__(
+        self, buffers: Sequence[Buffer], pairs: Sequence[InPlace], alignment: int, enough: int
+    ) -> None:
         self._buffers = buffers
         self._alignment = alignment
-        self._bound = least(buffers, pairs)
+        self._enough = max(least(buffers, pairs) + alignment - 1, enough)
         self._pairs = {(pair.source, pair.result): pair for pair in pairs}
         self._last = {buffer.name: buffer.last for buffer in buffers}
         count = len(buffers)
@@ -117,6 +121,8 @@ class _Solver:
             [j for j in range(count) if j != i and buffers[i].meets(buffers[j])]
             for i in range(count)
         ]
+        # of each buffer, those that it meets, with the addresses, less theirs, that it cannot have
+        self._apart = [[(j, *self._taken(i, j)) for j in self._meets[i]] for i in range(count)]
 
     def solve(self, patience: int) -> Placement:
         numbers = range(len(self._buffers))
@@ -155,7 +161,7 @@ class _Solver:
     ) -> tuple[int, list[int]]:
         rng = np.random.default_rng(0)
         patience = tries
-        while patience and best[0] - self._bound >= self._alignment and len(order) > 1:
+        while patience and best[0] > self._enough and len(order) > 1:
             changed = list(order)
             top = self._at_the_top(best)
             taken = order.index(top[int(rng.integers(len(top)))])
@@ -181,8 +187,8 @@ class _Solver:
         size = 0
         for number in order:
             taken = [
-                self._taken(number, other, addresses[other])
-                for other in self._meets[number]
+                (addresses[other] + low, addresses[other] + high)
+                for other, low, high in self._apart[number]
                 if addresses[other] >= 0
             ]
             addresses[number] = self._lowest(taken)
@@ -197,14 +203,14 @@ class _Solver:
                 address = -(-high // self._alignment) * self._alignment
         return address
 
-    def _taken(self, number: int, other: int, address: int) -> tuple[int, int]:
-        """The open interval of addresses that a buffer cannot have because of a placed one."""
+    def _taken(self, number: int, other: int) -> tuple[int, int]:
+        """The open interval of addresses, less the other's, that a buffer cannot have."""
         mine, theirs = self._buffers[number], self._buffers[other]
-        low, high = address - mine.size, address + theirs.size
+        low, high = -mine.size, theirs.size
         if pair := self._pairs.get((theirs.name, mine.name)):  # theirs is the input
-            low = max(low, address - pair.forward)
-            high = min(high, address + theirs.size + pair.backward - mine.size)
+            low = max(low, -pair.forward)
+            high = min(high, theirs.size + pair.backward - mine.size)
         elif pair := self._pairs.get((mine.name, theirs.name)):  # mine is the input
-            low = max(low, address + theirs.size - pair.backward - mine.size)
-            high = min(high, address + pair.forward)
+            low = max(low, theirs.size - pair.backward - mine.size)
+            high = min(high, pair.forward)
         return low, high

@@ -20,8 +20,8 @@ from edgenet.codegen.rows import Rows
 from edgenet.errors import LimitExceeded, UsageError
 from edgenet.int8.graph import Graph, Port
 
-_TRIES = 24
-"""Plans that are made before a cut counts as too large."""
+_TRIES = 12
+"""Cuts that are planned before a budget counts as too small."""
 
 Span = tuple[int, int]
 """Layers from the first number up to the second, which is not among them."""
@@ -36,9 +36,9 @@ def outline(graph: Graph, layers: Sequence[Lowered]) -> Graph:
     return replace(graph, values=values, layers=made)
 
 
-def planned(graph: Graph, layers: Sequence[Lowered]) -> Plan:
-    """The plan of layers, some of which may be chains."""
-    return plan(outline(graph, layers), [layer.work for layer in layers])
+def planned(graph: Graph, layers: Sequence[Lowered], *, enough: int = 0) -> Plan:
+    """The plan of layers, some of which may be chains; ``enough`` as in ``arena.place``."""
+    return plan(outline(graph, layers), [layer.work for layer in layers], enough=enough)
 
 
 def fit(graph: Graph, layers: Sequence[Lowered], budget: int) -> tuple[list[Lowered], Plan]:
@@ -58,17 +58,28 @@ def fit(graph: Graph, layers: Sequence[Lowered], budget: int) -> tuple[list[Lowe
     whole = planned(graph, layers)
     if whole.size <= budget:
         return list(layers), whole
+    cuts = _Cuts(graph, layers)
+    found = _within(cuts, budget)
     least = whole.size
-    for chosen in _candidates(_Cuts(graph, layers), budget):
-        found = planned(graph, chosen)
-        if found.size <= budget:
-            return chosen, found
-        least = min(least, found.size)
-    raise LimitExceeded(
-        f"{graph.name} needs {least:,} bytes of SRAM at the least, with layers fused row by row,"
-        f" and the budget is {budget:,}; allow as many, or choose a smaller input or a narrower"
-        " network"
-    )
+    # each plan that is found sets the next budget: what ends this way does not depend on the first
+    while found is None and (smaller := _within(cuts, least - 1)) is not None:
+        least = planned(graph, smaller).size
+        found = smaller if least <= budget else None
+    if found is None:
+        raise LimitExceeded(
+            f"{graph.name} needs {least:,} bytes of SRAM at the least, with layers fused row by"
+            f" row, and the budget is {budget:,}; allow as many, or choose a smaller input or a"
+            " narrower network"
+        )
+    return found, planned(graph, found)
+
+
+def _within(cuts: _Cuts, budget: int) -> list[Lowered] | None:
+    """Layers and chains whose plan fits; None if none is found."""
+    for chosen in _candidates(cuts, budget):
+        if planned(cuts.graph, chosen, enough=budget).size <= budget:
+            return chosen
+    return None
 
 
 def _candidates(cuts: _Cuts, budget: int) -> Iterator[list[Lowered]]:
@@ -101,7 +112,7 @@ class _Cuts:
     """
 
     def __init__(self, graph: Graph, layers: Sequence[Lowered]) -> None:
-        self._graph = graph
+        self.graph = graph
         self._layers = layers
         found = {n: rows.stage(layer, graph) for n, layer in enumerate(graph.layers)}
         self._stages = {number: stage for number, stage in found.items() if stage is not None}
@@ -164,20 +175,20 @@ class _Cuts:
         """Bytes that are in use while a chain runs, with values that wait for later layers."""
         chain = self.chain(start, end)
         mine = {*chain.layer.inputs, chain.layer.output}
-        made = {port.value for port in self._graph.inputs}
-        made |= {layer.output for layer in self._graph.layers[:start]}
-        later = {port.value for port in self._graph.outputs}
-        later |= {index for layer in self._graph.layers[end:] for index in layer.inputs}
-        values = self._graph.values
+        made = {port.value for port in self.graph.inputs}
+        made |= {layer.output for layer in self.graph.layers[:start]}
+        later = {port.value for port in self.graph.outputs}
+        later |= {index for layer in self.graph.layers[end:] for index in layer.inputs}
+        values = self.graph.values
         alone = Graph(
-            name=self._graph.name,
+            name=self.graph.name,
             values={index: values[index] for index in mine},
             layers=(chain.layer,),
             inputs=_ports(set(chain.layer.inputs)),
             outputs=_ports({chain.layer.output, *(later & mine)}),
         )
         waiting = sum(values[index].size for index in (made & later) - mine)
-        return plan(alone, [chain.work], patience=40).size + waiting
+        return plan(alone, [chain.work], patience=20).size + waiting
 
 
 def _ports(values: set[int]) -> tuple[Port, ...]:

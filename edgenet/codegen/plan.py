@@ -117,7 +117,14 @@ class Plan:
     steps: tuple[Step, ...]
 
 
-def plan(graph: Graph, works: Sequence[Work], *, alignment: int = 16, patience: int = 400) -> Plan:
+def plan(
+    graph: Graph,
+    works: Sequence[Work],
+    *,
+    alignment: int = 16,
+    patience: int = 400,
+    enough: int = 0,
+) -> Plan:
     """The plan of a graph.
 
     Values of the network's inputs are in use from the start, those of its outputs to the end.
@@ -127,8 +134,13 @@ def plan(graph: Graph, works: Sequence[Work], *, alignment: int = 16, patience: 
         works: what each layer asks for.
         alignment: of every address, in bytes.
         patience: tries without success after which the search for a smaller arena ends.
+        enough: bytes at which it ends, too.
     """
-    return _Planner(graph, works).plan(alignment, patience)
+    planner = _Planner(graph, works)
+    found = place(
+        planner.buffers, planner.pairs, alignment=alignment, patience=patience, enough=enough
+    )
+    return planner.plan(found)
 
 
 def _value(index: int) -> str:
@@ -157,10 +169,15 @@ class _Planner:
             self._add_own(number, work)
         self._walks = self._pairs()
 
-    def plan(self, alignment: int, patience: int) -> Plan:
-        pairs = [*self._walks.values(), *self._part_pairs()]
-        buffers = list(self._buffers.values())
-        found = place(buffers, pairs, alignment=alignment, patience=patience)
+    @property
+    def buffers(self) -> list[Buffer]:
+        return list(self._buffers.values())
+
+    @property
+    def pairs(self) -> list[InPlace]:
+        return [*self._walks.values(), *self._part_pairs()]
+
+    def plan(self, found: Placement) -> Plan:
         layers = list(enumerate(self._graph.layers))
         return Plan(
             size=found.size,
