@@ -113,7 +113,7 @@ class _Drawing:
 
     def _linear(self, layer: Layer, x: int) -> int:
         shape = ((layer.outputs, layer.inputs), 0, (1, layer.outputs))
-        options = {"weights_format": "DEFAULT", "keep_num_dims": False}
+        options: dict[str, Option] = {"weights_format": "DEFAULT", "keep_num_dims": True}
         return self._weighted("FULLY_CONNECTED", layer, x, shape, **options)
 
     def _pool(self, layer: Layer, x: int) -> int:

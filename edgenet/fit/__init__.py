@@ -1,0 +1,1 @@
+"""Which network fits a device, before anybody trains it."""
