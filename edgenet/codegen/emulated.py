@@ -6,6 +6,7 @@ import os
 import select
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -49,14 +50,14 @@ class Emulated:
         """Outputs, int8 (pictures, size), of inputs int8 (pictures, size).
 
         Raises:
-            TargetError: the program stopped.
+            TargetError: the program stopped, or hangs.
         """
         given = np.ascontiguousarray(inputs, np.int8).reshape(len(inputs), -1)
         rows = [self._one(memoryview(picture.tobytes())) for picture in given]
         return np.frombuffer(b"".join(rows), np.int8).reshape(len(given), -1)
 
     def _one(self, left: memoryview) -> bytes:
-        found = b""
+        found, end = b"", time.monotonic() + tools.LIMIT_S
         while len(found) < self._firmware.outputs:
             readable, writable, _ = select.select(
                 [self._out] if not left else [], [self._in] if left else [], [], _LOOK_S
@@ -70,6 +71,11 @@ class Emulated:
                 raise TargetError(
                     f"the program stopped on {self._firmware.board.name} with"
                     f" {self._process.returncode}: {words or 'it said nothing'}"
+                )
+            if time.monotonic() > end:
+                raise TargetError(
+                    f"{self._firmware.board.name} gave no answer within {tools.LIMIT_S} s; does its"
+                    " file say where QEMU's machine has its memory?"
                 )
         return found
 

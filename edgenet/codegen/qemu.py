@@ -144,7 +144,7 @@ def build(
             _compile(
                 firmware / file,
                 workdir,
-                [*core, "-O2", "-ffreestanding", *places, f"-I{firmware}"],
+                [*core, "-O2", "-ffreestanding", *flags, *places, f"-I{firmware}"],
             )
             for file in harness
         ]

@@ -12,6 +12,8 @@ from edgenet.errors import TargetError
 COMPILER = "arm-none-eabi-gcc"
 EMULATOR = "qemu-system-arm"
 HOST_COMPILER = "cc"
+LIMIT_S = 900
+"""Seconds after which a command hangs: the slowest takes a tenth of that."""
 PACKAGES = {
     COMPILER: "gcc-arm-none-eabi libnewlib-arm-none-eabi",
     "arm-none-eabi-nm": "binutils-arm-none-eabi",
@@ -42,13 +44,22 @@ def call(command: Sequence[str], folder: Path | None = None, *, stdin: str = "")
     """What a command prints.
 
     Raises:
-        TargetError: it is missing or failed; the sentence has its last words.
+        TargetError: it is missing, failed or hangs; the sentence has its last words.
     """
     if reason := lacking(command[0]):
         raise TargetError(reason)
-    done = subprocess.run(
-        command, cwd=folder, input=stdin, capture_output=True, text=True, check=False
-    )
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LIMIT_S,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TargetError(f"{command[0]} did not end within {LIMIT_S} s; it was stopped") from error
     if done.returncode:
         words = " ".join((done.stderr or done.stdout).split())[-400:]
         raise TargetError(f"{command[0]} failed with {done.returncode}: {words}")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import struct
 import time
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from edgenet.errors import MissingPackage, TargetError
 from edgenet.mcu.frame import ERROR, REPLY, Decoder, Frame, encode
+
+if TYPE_CHECKING:
+    import serial
 
 VERSION = 1
 _HELLO = struct.Struct("<BBHIIII16s")
@@ -18,9 +21,9 @@ COUNTERS = {0: "", 1: "dwt", 2: "systick", 3: "own"}
 
 
 class Stream(Protocol):
-    """A serial port; ``read`` gives what has come within a fraction of a second, if any."""
+    """A serial port; ``read`` gives what has come, and waits a moment where that is nothing."""
 
-    def read(self, size: int) -> bytes: ...
+    def read(self) -> bytes: ...
     def write(self, data: bytes) -> int | None: ...
     def close(self) -> None: ...
 
@@ -70,7 +73,23 @@ def open_port(name: str, *, baud: int = 115_200) -> Stream:
             f"the port {name} cannot be opened: {reason}; is the board plugged in, and may this"
             " user open it (group dialout)?"
         ) from error
-    return cast("Stream", port)
+    return _Port(port)
+
+
+class _Port:
+    """pyserial's port; its own ``read`` waits for as many bytes as it is asked for."""
+
+    def __init__(self, port: serial.Serial) -> None:
+        self._port = port
+
+    def read(self) -> bytes:
+        return bytes(self._port.read(max(1, self._port.in_waiting)))
+
+    def write(self, data: bytes) -> int | None:
+        return cast("int | None", self._port.write(data))
+
+    def close(self) -> None:
+        self._port.close()
 
 
 class Link:
@@ -194,7 +213,7 @@ class Link:
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
             try:
-                data = self._stream.read(4096)
+                data = self._stream.read()
             except OSError as error:
                 raise self._lost(error) from error
             for frame in self._decoder.feed(data):
