@@ -14,6 +14,7 @@ from edgenet.errors import EdgenetError, unknown
 
 COMMANDS = {
     "info": "Count a MobileNet's parameters, multiply-adds and memory.",
+    "fit": "Find the networks that fit a device, before training.",
     "train": "Train a MobileNet on labelled images.",
     "quantize": "Quantize a checkpoint to int8.",
     "export": "Write a bundle for a target.",

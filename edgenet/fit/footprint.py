@@ -37,22 +37,29 @@ def activations(point: Point) -> int:
 
 
 def file_bytes(point: Point) -> int:
-    """Bytes of the int8 .tflite that ``edgenet export`` writes, within 1 %.
+    """Bytes of the int8 .tflite that ``edgenet export`` writes, without its labels.
 
-    Kernels and biases, aligned; scales and zero points of each channel; names and tables of each
-    operator, as ``litert-torch`` writes them.
+    Kernels and biases, aligned; scales and zero points of each channel; and what litert-torch
+    writes of names and tables, which is the same for a family at any alpha and resolution.  It is
+    right to the alignment of the last buffer where that was recorded.
     """
-    total = FILE
-    for one in point.cost().layers:
-        total += PER_OPERATOR.get(one.layer.kind, 0)
+    layers = point.cost().layers
+    total = OVERHEAD.get(point.arch.removesuffix("_cifar"), _PER_LAYER * len(layers))
+    for one in layers:
         if one.kernel_weights:
             total += _aligned(one.kernel_weights) + _aligned(4 * one.layer.outputs)
             total += _PER_CHANNEL * (1 if one.layer.kind == "linear" else one.layer.outputs)
     return total
 
 
-FILE = 3_000
-PER_OPERATOR: dict[str, int] = {}
+OVERHEAD = {
+    "mobilenet_v1": 26_174,
+    "mobilenet_v2": 49_710,
+    "mobilenet_v3_large_minimalistic": 45_766,
+    "mobilenet_v3_small_minimalistic": 34_214,
+}
+"""Bytes of names and tables, of exports by litert-torch 0.10."""
+_PER_LAYER = 800
 
 
 def _aligned(count: int) -> int:

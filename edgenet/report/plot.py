@@ -15,6 +15,7 @@ from edgenet.report.html import escape
 
 WIDTH, HEIGHT = 360, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 10, 20, 34
+_DOTS = {"dots": 2, "marks": 5}
 
 Points = Sequence[tuple[float, float]]
 
@@ -27,13 +28,14 @@ class Series:
         colour: 1 to 7; the style sheet's.
         points: x and y, in the order to draw.
         label: shown when pointed at.
-        kind: a line, a filled outline, a staircase that steps up at each x, or dots.
+        kind: a line, a filled outline, a staircase that steps up at each x, dots, or marks, which
+            are larger.
     """
 
     colour: int
     points: Points
     label: str = ""
-    kind: Literal["line", "area", "step", "dots"] = "line"
+    kind: Literal["line", "area", "step", "dots", "marks"] = "line"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def plot(series: Sequence[Series], axes: Axes, *, title: str) -> str:
     """Draw series on axes; ``title`` is read out by screen readers."""
     frame = _Frame.around(series, axes)
     body = [frame.grid(axes)]
-    body += [_dots(one, frame) if one.kind == "dots" else _path(one, frame) for one in series]
+    body += [_dots(one, frame) if one.kind in _DOTS else _path(one, frame) for one in series]
     body += [frame.mark(value, text) for value, text in axes.marks]
     return _svg("".join(body), title)
 
@@ -232,8 +234,10 @@ def _path(series: Series, frame: _Frame) -> str:
 
 def _dots(series: Series, frame: _Frame) -> str:
     # One path of tiny squares: thousands of circles would make the page heavy.
+    side = _DOTS[series.kind]
     at = "".join(
-        f"M{frame.left(x) - 1:.1f} {frame.top(y) - 1:.1f}h2v2h-2z" for x, y in series.points
+        f"M{frame.left(x) - side / 2:.1f} {frame.top(y) - side / 2:.1f}h{side}v{side}h-{side}z"
+        for x, y in series.points
     )
     tip = escape(series.label)
     return f'<path class="dot s{series.colour}" d="{at}"><title>{tip}</title></path>'

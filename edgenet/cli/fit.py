@@ -1,0 +1,242 @@
+"""``edgenet fit``: which networks fit a device, before anybody trains one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgenet.cli import output
+from edgenet.cli.options import Numbers, TargetName, data_option, dataset_of, typed
+from edgenet.cli.progress import StageProgress
+from edgenet.errors import LimitExceeded, UsageError
+
+if TYPE_CHECKING:
+    from edgenet.fit.calibration import Calibration, Rates
+    from edgenet.fit.device import Device
+    from edgenet.fit.record import Fit, Limits
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_CLASSES = 1000
+
+
+class Words(click.ParamType[list[str]]):
+    """Words separated by commas."""
+
+    name = "NAME,NAME,..."
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> list[str]:
+        return [word for word in value.split(",") if word] if isinstance(value, str) else value
+
+
+@click.command(short_help="Find the networks that fit a device, before training.")
+@click.option("--target", "target_name", required=True, type=TargetName(), help="Device.")
+@click.option("--board", metavar="NAME|FILE.toml", help="Which of the target's boards.")
+@click.option("--max-latency", metavar="TIME", help="Of an inference, such as 50ms or 0.5s.")
+@click.option(
+    "--max-flash", metavar="SIZE", help="Such as 512K (x 1024).  [default: all that the board has]"
+)
+@click.option(
+    "--max-ram", metavar="SIZE", help="Such as 256K (x 1024).  [default: all that the board has]"
+)
+@click.option("--arch", "archs", type=Words(), help="v1, v2, v3 or full names.  [default: all]")
+@click.option("--alpha", "alphas", type=Numbers(float), help="Width multipliers: 0.25,0.5.")
+@click.option("--imgsz", "sides", type=Numbers(int, least=8, most=2048), help="Sides: 96,128.")
+@click.option(
+    "--classes", type=click.IntRange(1), help="Of the classifier.  [default: the data's, or 1000]"
+)
+@data_option("Pictures that will be trained on; only their classes are counted.")
+@click.option(
+    "--accuracy",
+    "accuracies",
+    multiple=True,
+    type=_FILE,
+    metavar="FILE",
+    help="Top-1 from edgenet evaluate --json in place of what is published; may be repeated.",
+)
+@click.option("--num-threads", type=click.IntRange(1), help="Threads of the engine.")
+@click.option(
+    "--instructions", is_flag=True, help="Count instructions of what fits in QEMU, exactly."
+)
+@click.option(
+    "--calibrate",
+    "profiles",
+    multiple=True,
+    type=_FILE,
+    metavar="PROFILE",
+    help="Learn the board's speed from edgenet profile --json; may be repeated.",
+)
+@click.option(
+    "--calibration", "calibration_file", type=_FILE, help="The board's speed, kept in this file."
+)
+@click.option(
+    "--compare",
+    "compared",
+    multiple=True,
+    type=_FILE,
+    metavar="PROFILE",
+    help="Show predictions beside what edgenet profile --json measured; may be repeated.",
+)
+@click.option("--all", "every", is_flag=True, help="Show what does not fit, too.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Write JSON, which edgenet train --like takes."
+)
+@click.option("--html", "html_file", type=output.REPORT, help="Write a page with a plot.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    target_name: str,
+    profiles: tuple[Path, ...],
+    calibration_file: Path | None,
+    compared: tuple[Path, ...],
+    **options: Any,
+) -> None:
+    """Find which networks fit a device: flash, RAM, multiply-adds and latency of each.
+
+    Flash and RAM of microcontrollers are those of the generated program, to the byte. Latency is
+    predicted once the board is calibrated with profiles of a few networks on it.
+    """
+    from edgenet import target
+    from edgenet.fit import device as devices
+
+    output.check_folders(options["html_file"])
+    found = devices.choose(target.load(target_name), options["board"])
+    if profiles:
+        _calibrate(found, profiles, calibration_file)
+        return
+    calibration = _calibration(found, calibration_file)
+    if compared:
+        _compare(found, calibration, compared, options)
+        return
+    _show(_fit(ctx, found, calibration, options), options)
+
+
+def _calibrate(device: Device, profiles: tuple[Path, ...], file: Path | None) -> None:
+    from edgenet.fit import calibration, measured
+    from edgenet.report import fit_calibration
+
+    if device.board is None and file is None:
+        raise UsageError(
+            f"{device.target.name} is many boards; say with --board which one the profiles are of,"
+            " or name a file with --calibration"
+        )
+    made = calibration.calibrate(
+        [one for path in profiles for one in measured.read(path)], device.name
+    )
+    place = file or calibration.folder() / f"{device.name}.json"
+    calibration.save(made, place)
+    click.echo(fit_calibration.text(made), nl=False)
+    click.echo(f"wrote {place}", err=True)
+
+
+def _calibration(device: Device, file: Path | None) -> Calibration | None:
+    """That of a file, or the board's own where it was calibrated."""
+    from edgenet.fit import calibration
+
+    place = file or calibration.folder() / f"{device.name}.json"
+    return calibration.read(place) if file or place.is_file() else None
+
+
+def _rates(
+    device: Device, calibration: Calibration | None, options: dict[str, Any]
+) -> Rates | None:
+    if calibration is None:
+        for option in ("num_threads", "max_latency"):
+            if options[option] is not None:
+                raise UsageError(
+                    f"{device.name} was never calibrated, so its latency is not known; drop"
+                    f" --{option.replace('_', '-')}, or profile three bundles on it and run:"
+                    f" edgenet fit {_named(device)} --calibrate P1.json --calibrate P2.json"
+                    " --calibrate P3.json"
+                )
+        if options["max_ram"] is not None and not device.generates:
+            raise UsageError(
+                f"{device.name} was never calibrated, so RAM is not known; drop --max-ram, or run:"
+                f" edgenet fit {_named(device)} --calibrate P1.json ..."
+            )
+        return None
+    return calibration.choose(device.target.variants, options["num_threads"])
+
+
+def _named(device: Device) -> str:
+    board = f" --board {device.board.name}" if device.board else ""
+    return f"--target {device.target.name}{board}"
+
+
+def _fit(
+    ctx: click.Context, device: Device, calibration: Calibration | None, options: dict[str, Any]
+) -> Fit:
+    from edgenet.fit import accuracy, counting, generated, point, table
+    from edgenet.fit.cache import Cache
+
+    limits = device.limits(_limits(options))
+    rates = _rates(device, calibration, options)
+    if options["instructions"]:
+        counting.check(device)
+    with StageProgress() as progress:
+        dataset = dataset_of(options["data"], progress=progress)
+        classes = options["classes"] or (len(dataset.labels) if dataset else _CLASSES)
+        known = accuracy.measured(options["accuracies"]) or accuracy.published()
+        question = table.Question(
+            device=device,
+            points=point.grid(
+                options["archs"] or [], options["alphas"] or [], options["sides"] or [], classes
+            ),
+            limits=limits,
+            known=known,
+            rates=rates,
+            cache=Cache(generated.compiler()) if device.generates else None,
+            command=typed(ctx),
+        )
+        found = table.answer(question, progress=progress)
+        if options["instructions"]:
+            rows = counting.counted(found.rows, device, progress=progress)
+            found = table.judged(rows, question)
+    return found
+
+
+def _limits(options: dict[str, Any]) -> Limits:
+    from edgenet.fit import units
+    from edgenet.fit.record import Limits
+
+    flash, ram, latency = (options[name] for name in ("max_flash", "max_ram", "max_latency"))
+    return Limits(
+        flash=units.size(flash) if flash else None,
+        ram=units.size(ram) if ram else None,
+        latency_ms=units.milliseconds(latency) if latency else None,
+    )
+
+
+def _show(found: Fit, options: dict[str, Any]) -> None:
+    from edgenet.fit import record
+    from edgenet.report import fit_page, fit_text
+
+    if options["as_json"]:
+        click.echo(record.encode(found), nl=False)
+    else:
+        click.echo(fit_text.text(found, every=options["every"]), nl=False)
+    if options["html_file"] is not None:
+        output.save(options["html_file"], fit_page.page(found))
+    if found.recommended is None:
+        raise LimitExceeded(fit_text.shortfall(found))
+
+
+def _compare(
+    device: Device,
+    calibration: Calibration | None,
+    compared: tuple[Path, ...],
+    options: dict[str, Any],
+) -> None:
+    import msgspec
+
+    from edgenet.fit import compare, measured
+    from edgenet.report import fit_calibration
+
+    seen = [one for path in compared for one in measured.read(path)]
+    rows = compare.compare(device, calibration, seen)
+    if options["as_json"]:
+        click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2))
+    else:
+        click.echo(fit_calibration.compared(rows), nl=False)

@@ -1,0 +1,160 @@
+"""What ``edgenet fit`` found, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgenet.fit.record import Cost, Fit, Limit, Row
+from edgenet.report.text import table
+
+COSTS: dict[Cost, str] = {
+    "latency_ms": "predicted latency",
+    "instructions": "instructions counted in QEMU",
+    "macs": "multiply-adds",
+}
+_WORDS: dict[Limit, str] = {"flash": "flash", "ram": "RAM", "latency": "latency"}
+
+
+def text(found: Fit, *, every: bool = False) -> str:
+    """The table of what fits, and what to train.
+
+    Args:
+        found: the record.
+        every: what does not fit, too.
+    """
+    rows = [row for row in found.rows if row.fits or (every and not row.refused)]
+    parts = [
+        "\n".join([heading(found), *notes(found)]),
+        table(headings(found, every=every), [cells(found, row, every=every) for row in rows]),
+        conclusion(found),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def heading(found: Fit) -> str:
+    """The device and its limits, in a line."""
+    limits, sources = found.limits, found.limits.sources
+    values: tuple[tuple[Limit, str | None], ...] = (
+        ("flash", _bytes(limits.flash)),
+        ("ram", _bytes(limits.ram)),
+        ("latency", f"{limits.latency_ms:g} ms" if limits.latency_ms else None),
+    )
+    said = [
+        f"{_WORDS[name]} {shown}" + ("" if sources[name] == "given" else f" of {sources[name]}")
+        for name, shown in values
+        if shown is not None
+    ]
+    device = f"{found.target}, {found.board}" if found.board else found.target
+    fitting = sum(row.fits for row in found.rows)
+    most = f"; at most {', '.join(said)}" if said else "; no limits"
+    return f"{device}: {fitting} of {len(found.rows)} networks fit{most}"
+
+
+def notes(found: Fit) -> Iterator[str]:
+    """What the numbers must not be read without."""
+    if found.stack:
+        exact = all(row.exact for row in found.rows if row.ram is not None)
+        how = (
+            "the planner's and the linker's, to the byte"
+            if exact
+            else (
+                "the planner's; code is of recorded sizes, since there is no arm-none-eabi-gcc here"
+            )
+        )
+        yield f"Flash and RAM are {how}; {found.stack:,} bytes of stack count too."
+    else:
+        yield "Flash is the int8 .tflite's size, within 1 %."
+        if not found.calibration:
+            yield "RAM and latency are not known: this board was never calibrated."
+    if found.calibration:
+        yield f"Latency: {found.calibration}."
+    accuracies = [row.accuracy for row in found.rows if row.accuracy]
+    if any(one.kind == "published" for one in accuracies):
+        yield (
+            "Top-1 is what the networks' authors published of float models on ImageNet, not what"
+            " your data will give."
+        )
+    for data in sorted({one.data for one in accuracies if one.kind == "measured"}):
+        yield f"Top-1 is what this project measured on {data}."
+    refused: dict[str, list[str]] = {}
+    for row in found.rows:
+        if row.refused:
+            names = refused.setdefault(row.refused, [])
+            names += [row.point.arch] if row.point.arch not in names else []
+    for reason, names in refused.items():
+        yield f"Not on this device: {', '.join(names)} ({reason})."
+
+
+def headings(found: Fit, *, every: bool = False) -> list[str]:
+    """Of the columns that ``cells`` fills."""
+    shown = ["network", "alpha", "side", "multiply-adds", "flash", "RAM"]
+    shown += ["ms"] if found.calibration else []
+    shown += ["instructions"] if _counted(found) else []
+    return [*shown, "top-1", "front", *(["too much"] if every else [])]
+
+
+def cells(found: Fit, row: Row, *, every: bool = False) -> list[object]:
+    """A row of the table."""
+    ram = None if row.ram is None else f"{row.ram:,}" + ("" if row.sram_budget is None else "*")
+    shown: list[object] = [row.point.arch, f"{row.point.alpha:g}", row.point.side, f"{row.macs:,}"]
+    shown += [None if row.flash is None else f"{row.flash:,}", ram]
+    if found.calibration:
+        shown.append(None if row.latency_ms is None else f"{row.latency_ms:.2f}")
+    if _counted(found):
+        shown.append(None if row.instructions is None else f"{row.instructions:,}")
+    shown.append("not published" if row.accuracy is None else f"{row.accuracy.top1:.1%}")
+    mark = "train" if row.name == found.recommended else "yes" if row.front else ""
+    return [*shown, mark, *([over(row)] if every else [])]
+
+
+def over(row: Row) -> str:
+    """The limits that a row breaks, and by how much."""
+    return ", ".join(f"{_WORDS[name]} {times - 1:.0%}" for name, times in row.over.items())
+
+
+def conclusion(found: Fit) -> str:
+    """What to train, or what misses its limits by the least."""
+    said = []
+    if any(row.fits and row.sram_budget is not None for row in found.rows):
+        said.append(
+            "* fits if layers run row by row: edgenet export --sram-budget"
+            f" {next(r.sram_budget for r in found.rows if r.fits and r.sram_budget is not None)}"
+        )
+    best = found.row(found.recommended)
+    if best is not None:
+        why = (
+            "the most accurate that fits"
+            if best.accuracy
+            else "the largest that fits; no accuracy of these networks is known"
+        )
+        said.append(
+            f"{best.name}: {why}.\nNext:\n  edgenet train --like {best.name} --data DATA -o RUN"
+        )
+    else:
+        said.append(shortfall(found))
+    return "\n".join(said)
+
+
+def shortfall(found: Fit) -> str:
+    """That nothing fits, and what is nearest, in a sentence."""
+    row, limits = found.row(found.nearest), found.limits
+    if row is None:
+        return "nothing fits: no network of these runs on this device"
+    named: dict[Limit, tuple[str, str]] = {
+        "flash": (f"{row.flash or 0:,}", f"{limits.flash or 0:,} bytes of flash"),
+        "ram": (f"{(row.ram or 0) + found.stack:,}", f"{limits.ram or 0:,} bytes of RAM"),
+        "latency": (f"{row.latency_ms or 0:.2f}", f"{limits.latency_ms or 0:g} ms"),
+    }
+    parts = [
+        f"{named[name][0]} of {named[name][1]}, {times - 1:.0%} too much"
+        for name, times in row.over.items()
+    ]
+    return f"nothing fits; the nearest is {row.name} with {' and '.join(parts)}"
+
+
+def _counted(found: Fit) -> bool:
+    return any(row.instructions is not None for row in found.rows)
+
+
+def _bytes(count: int | None) -> str | None:
+    return None if count is None else f"{count:,} bytes"
