@@ -9,11 +9,13 @@ from pathlib import Path
 import layers
 import numpy as np
 import pytest
+from benchmark_networks import resnet8
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from edgenet.codegen import qemu
+from edgenet.codegen import emit, qemu
 from edgenet.codegen.plan import NEVER
+from edgenet.codegen.program import program
 from edgenet.int8 import graph as g
 
 pytestmark = [
@@ -22,6 +24,7 @@ pytestmark = [
     pytest.mark.tool("qemu-system-arm"),
 ]
 BOARD = "mps3-an547"
+TINY = Path(__file__).parents[1] / "golden" / "tiny" / "models" / "int8.tflite"
 SEEDS = st.integers(0, 2**32 - 1)
 GUARD = 32  # bytes around everything that no kernel may write to
 UNTOUCHED = 0x55  # what the driver fills buffers with
@@ -227,3 +230,59 @@ def test_kernels_equal_the_reference(board, case):
         check(board, fit)
 
     every()
+
+
+def counted(folder: Path, data: bytes, *flags: str):
+    """What the program of a model costs on the board; its outputs are right."""
+    made = program(data, "net")
+    emit.write(made, folder / "c")
+    golden = made.golden(3)
+    firmware = qemu.build(folder / "c", qemu.board(BOARD), folder / "build", flags=flags)
+    found = qemu.run(firmware, golden.inputs[0])
+    np.testing.assert_array_equal(found.outputs, golden.outputs[0])
+    return made, firmware, found
+
+
+def test_the_tiny_model_runs_on_mve_alone_and_only_its_constants_are_in_flash(tmp_path):
+    made, firmware, found = counted(tmp_path, TINY.read_bytes())
+    heavy = {name for name, count in found.functions.items() if count > found.instructions / 50}
+    assert all("mve" in name or name == "net_en_mean_s8" for name in heavy), heavy
+    assert found.stack <= 1024
+    assert firmware.flash < made.constant_bytes + 10_000
+    (tmp_path / "portable").mkdir()
+    _, _, portable = counted(tmp_path / "portable", TINY.read_bytes(), "-DNET_EN_PORTABLE")
+    assert not any("mve" in name for name in portable.functions)
+    assert portable.instructions > 3 * found.instructions
+
+
+@pytest.mark.slow
+def test_a_residual_network_costs_what_was_promised(tmp_path):
+    made, firmware, found = counted(tmp_path, resnet8())
+    assert found.instructions <= 4_200_000
+    assert made.plan.size <= 55_000
+    assert found.stack <= 1024
+    assert firmware.flash < made.constant_bytes + 12_000
+
+
+def test_layers_that_mve_does_not_compute_exactly_keep_the_common_kernel():
+    drawn = Fit(np.random.default_rng(0))
+    for changed in (0, 3):  # nothing shifted, shifted to the left
+        drawn.out = lambda count, terms, shift=changed: g.Output(
+            np.full(count, 2**30), np.full(count, shift), 0
+        )
+        around = g.Padding(1, 1, 1, 1)
+        for case in (
+            drawn.conv((3, 3), 8, 8, (1, 1), (1, 1), g.Padding()),
+            drawn.conv((4, 4), 8, 8, (3, 3), (1, 1), around),
+            drawn.depthwise((4, 4), 8, 1, (3, 3), (1, 1), around),
+        ):
+            assert case.lowered.calls[0].mve is None
+    drawn = Fit(np.random.default_rng(0))
+    for kernel, stride, multiplier in (
+        ((5, 3), 1, 1),
+        ((3, 4), 1, 1),
+        ((3, 3), 3, 1),
+        ((3, 3), 1, 2),
+    ):
+        case = drawn.depthwise((6, 6), 4, multiplier, kernel, (stride, stride), g.Padding())
+        assert case.lowered.calls[0].mve is None

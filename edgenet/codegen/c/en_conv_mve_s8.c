@@ -21,18 +21,13 @@ static inline void short_lines(int8_t *to, const int8_t *from, int32_t bytes, in
                      : "q0", "lr", "memory");
 }
 
-/* A patch that lies on the map. */
-static inline void inside(const en_conv_mve *conv, const int8_t *from, int8_t *to, int32_t line,
-                          int32_t step)
+/* Longer lines. */
+static void long_lines(int8_t *to, const int8_t *from, int32_t bytes, int32_t step, int32_t rows)
 {
-    if (line <= 16) {
-        short_lines(to, from, line, step, conv->kernel_rows);
-    } else {
-        for (int32_t y = conv->kernel_rows; y > 0; y--) {
-            en_copy_mve(to, from, line);
-            to = &to[line];
-            from = &from[step];
-        }
+    for (int32_t y = rows; y > 0; y--) {
+        en_copy_mve(to, from, bytes);
+        to = &to[bytes];
+        from = &from[step];
     }
 }
 
@@ -64,29 +59,39 @@ static void border(const en_conv_mve *conv, const int8_t *in, int32_t top, int32
 void en_conv_mve_s8(const en_conv_mve *conv, const int8_t *in, int8_t *out, int8_t *scratch)
 {
     const int32_t terms = conv->dot.terms;
+    const int32_t three = 3 * conv->dot.channels;
+    const int32_t rows = conv->kernel_rows;
     const int32_t line = conv->kernel_columns * conv->in_channels;
     const int32_t step = conv->in_columns * conv->in_channels;
-    int8_t *const end = &scratch[3 * terms];
+    const int32_t stride = conv->column_stride;
+    const int32_t stride_bytes = stride * conv->in_channels;
+    const int32_t end = (conv->out_columns * stride) - conv->pad_left;
+    /* from column 0 up to, and with, this one patches lie on the map if their rows do */
+    const int32_t last = conv->in_columns - conv->kernel_columns;
+    int8_t *const full = &scratch[3 * terms];
     int8_t *patch = scratch;
-    for (int32_t row = 0; row < conv->out_rows; row++) {
-        const int32_t top = (row * conv->row_stride) - conv->pad_top;
-        const int32_t rows_on_map = (top >= 0) && ((top + conv->kernel_rows) <= conv->in_rows);
-        int32_t left = -conv->pad_left;
-        for (int32_t column = conv->out_columns; column > 0; column--) {
-            if ((rows_on_map != 0) && (left >= 0) &&
-                ((left + conv->kernel_columns) <= conv->in_columns)) {
-                inside(conv, &in[(top * step) + (left * conv->in_channels)], patch, line, step);
+    int32_t top = -conv->pad_top;
+    for (int32_t row = conv->out_rows; row > 0; row--) {
+        const int32_t left = -conv->pad_left;
+        const int32_t on_map = ((top >= 0) && ((top + rows) <= conv->in_rows)) ? last : -1;
+        int32_t at = (top * step) + (left * conv->in_channels);
+        for (int32_t column = left; column < end; column += stride) {
+            if ((column < 0) || (column > on_map)) {
+                border(conv, in, top, column, patch);
+            } else if (line <= 16) {
+                short_lines(patch, &in[at], line, step, rows);
             } else {
-                border(conv, in, top, left, patch);
+                long_lines(patch, &in[at], line, step, rows);
             }
-            left += conv->column_stride;
+            at += stride_bytes;
             patch = &patch[terms];
-            if (patch == end) {
+            if (patch == full) {
                 en_dot_mve_s8(&conv->dot, 3, scratch, out);
-                out = &out[3 * conv->dot.channels];
+                out = &out[three];
                 patch = scratch;
             }
         }
+        top += conv->row_stride;
     }
     if (patch != scratch) {
         en_dot_mve_s8(&conv->dot, (patch == &scratch[terms]) ? 1 : 2, scratch, out);

@@ -1,5 +1,7 @@
 #include "en_depthwise_mve_s8.h"
 
+#include "en_mve.h"
+
 #if EN_MVE
 
 /* One row of up to eight channels into their lines: bytes offsets apart, 4 from column to column. */
@@ -97,7 +99,7 @@ static void channels_of(const en_depthwise_mve *conv, const int8_t *in, int8_t *
     for (int32_t lane = 0; lane < 8; lane++) {
         offsets[lane] = (uint16_t)(lane * line_bytes);
     }
-    (void)memset(scratch, conv->in_zero_point, (size_t)(count * line_bytes));
+    en_set_mve(scratch, conv->in_zero_point, count * line_bytes);
     for (int32_t row = 0; row < conv->out_rows; row++) {
         const int32_t first = row * conv->row_stride;
         for (; filled < (first + conv->kernel_rows); filled++) {

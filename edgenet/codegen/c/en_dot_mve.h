@@ -6,7 +6,7 @@
 #ifndef EN_DOT_MVE_H
 #define EN_DOT_MVE_H
 
-#include "en_common.h"
+#include "en_mve.h"
 
 EN_BEGIN
 
@@ -26,37 +26,10 @@ typedef struct {
  * may lie where the pixels came from, but not where the rows are. */
 void en_dot_mve_s8(const en_dot_mve *dot, int32_t pixels, const int8_t *rows, int8_t *out);
 
-/* Codes of three pixels of at most 16 terms, which are read before anything is written: rows are
- * depth bytes apart and may lie under the output. */
-void en_dot_short_mve_s8(const en_dot_mve *dot, const int8_t *rows, int8_t *out);
-
-/* Bytes that do not overlap; none is read or written beyond count. */
-static inline void en_copy_mve(int8_t *to, const int8_t *from, int32_t count)
-{
-    __asm__ volatile("wlstp.8 lr, %[count], 2f\n"
-                     "1:\n"
-                     "vldrb.8 q0, [%[from]], #16\n"
-                     "vstrb.8 q0, [%[to]], #16\n"
-                     "letp lr, 1b\n"
-                     "2:\n"
-                     : [to] "+r"(to), [from] "+r"(from)
-                     : [count] "r"(count)
-                     : "q0", "lr", "memory");
-}
-
-/* Bytes of one value. */
-static inline void en_set_mve(int8_t *to, int32_t value, int32_t count)
-{
-    __asm__ volatile("vdup.8 q0, %[value]\n"
-                     "wlstp.8 lr, %[count], 2f\n"
-                     "1:\n"
-                     "vstrb.8 q0, [%[to]], #16\n"
-                     "letp lr, 1b\n"
-                     "2:\n"
-                     : [to] "+r"(to)
-                     : [value] "r"(value), [count] "r"(count)
-                     : "q0", "lr", "memory");
-}
+/* Codes of groups of three pixels of at most 16 terms, which are read before anything is written:
+ * rows are depth bytes apart and may lie under the output.  Less than no groups: so many, the last of
+ * which rows and out point to first. */
+void en_dot_short_mve_s8(const en_dot_mve *dot, const int8_t *rows, int8_t *out, int32_t groups);
 
 #endif
 
