@@ -27,6 +27,11 @@ FREE_TO_CHANGE = {
 
 @click.command(name="train")
 @data_option("Labelled pictures.")
+@click.option(
+    "--like",
+    metavar="FILE|NAME",
+    help="The network that edgenet fit --json recommends, or one such as mobilenet_v1_0.25_96.",
+)
 @click.option("--arch", metavar="NAME", help="Architecture.  [default: what suits the data]")
 @click.option("--alpha", type=float, metavar="X", help="Width multiplier.")
 @click.option("--imgsz", type=click.IntRange(8, 2048), metavar="PX", help="Side of the input.")
@@ -164,6 +169,7 @@ def _settings(options: dict[str, Any], progress: StageProgress) -> Settings:
     data = options["data"]
     if data is None:
         raise UsageError("--data is missing; give digits, cifar10 or a folder of class folders")
+    wanted = {**_network(options), "resize": options["resize"]}
     recipe = recipes.scaled(
         recipes.load(options["recipe"] or default_recipe(data), options["changes"]),
         epochs=options["epochs"],
@@ -178,7 +184,7 @@ def _settings(options: dict[str, Any], progress: StageProgress) -> Settings:
             data,
             dataset.labels,
             init=init,
-            wanted={name: options[name] for name in ("arch", "alpha", "imgsz", "resize")},
+            wanted=wanted,
             weights=options["weights"],
         ),
         recipe=recipe,
@@ -190,6 +196,19 @@ def _settings(options: dict[str, Any], progress: StageProgress) -> Settings:
         precision=options["precision"],
         float16=options["float16"],
     )
+
+
+def _network(options: dict[str, Any]) -> dict[str, Any]:
+    """Architecture, alpha and side: each of its own option, or all of ``--like``."""
+    given = {name: options[name] for name in ("arch", "alpha", "imgsz")}
+    if options["like"] is None:
+        return given
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(f"--like says what the network is; drop --{name}, or drop --like")
+    from edgenet.fit import record
+
+    return dict(zip(given, record.like(options["like"]), strict=True))
 
 
 def _json(outcome: Outcome, command: str) -> str:
