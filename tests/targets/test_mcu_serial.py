@@ -1,0 +1,331 @@
+"""Boards at a serial port: frames, a line that damages them, and QEMU's board behind a pty."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import struct
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgenet.board import load as board
+from edgenet.bundle import Bundle
+from edgenet.cli.main import main
+from edgenet.codegen import qemu, tools
+from edgenet.errors import MissingPackage, TargetError
+from edgenet.mcu import link, make
+from edgenet.mcu.device import Device
+from edgenet.mcu.frame import ERROR, REPLY, Decoder, Frame, encode
+from edgenet.mcu.link import Link
+
+TINY = Bundle.open(Path(__file__).parent.parent / "golden" / "tiny")
+FIRMWARE = Path(tools.__file__).parent / "firmware"
+frames = st.builds(Frame, st.integers(0, 255), st.integers(0, 255), st.binary(max_size=40))
+
+
+# frames
+
+
+@given(st.lists(frames, max_size=4), st.integers(1, 9))
+def test_frames_come_back_in_whatever_pieces_they_arrive(sent, step):
+    stream, decoder = b"".join(map(encode, sent)), Decoder()
+    found = [f for at in range(0, len(stream), step) for f in decoder.feed(stream[at : at + step])]
+    assert found == sent
+
+
+@given(st.binary(max_size=60).filter(lambda b: b"\xed" not in b), frames, frames)
+def test_what_is_no_frame_is_passed_over(noise, first, second):
+    assert Decoder().feed(noise + encode(first) + noise + encode(second)) == [first, second]
+
+
+@given(frames.filter(lambda f: f.payload), st.data())
+@settings(max_examples=200)
+def test_a_damaged_frame_is_never_taken_for_one(frame, data):
+    whole = bytearray(encode(frame))
+    place = data.draw(st.integers(0, len(whole) - 1))
+    whole[place] ^= data.draw(st.integers(1, 255))
+    follower = Frame(1, 2, b"next")
+    found = Decoder().feed(bytes(whole) + encode(follower) + bytes(5000))
+    assert frame not in found
+    assert follower in found
+
+
+# the conversation
+
+
+class Played:
+    """A board of a few lines of Python; ``answer`` maps a request to bytes."""
+
+    def __init__(self, answer):
+        self.answer, self.asked, self._decoder, self._bytes = answer, [], Decoder(), b""
+
+    def write(self, data):
+        for frame in self._decoder.feed(data):
+            self.asked.append(frame)
+            self._bytes += self.answer(frame, len(self.asked))
+        return len(data)
+
+    def read(self):
+        data, self._bytes = self._bytes, b""
+        return data
+
+    def close(self):
+        pass
+
+
+def reply(frame, payload=b""):
+    return encode(Frame(frame.kind | REPLY, frame.sequence, payload))
+
+
+def test_a_request_is_sent_again_where_the_board_found_damage_or_its_answer_was_lost():
+    bad_crc = lambda frame: encode(Frame(ERROR, frame.sequence, b"\x01"))  # noqa: E731
+    answers = [
+        bad_crc,
+        lambda f: reply(f, b"\x07\0\0\0")[:-1] + b"?",
+        lambda f: reply(f, b"\7\0\0\0"),
+    ]
+    played = Played(lambda frame, count: answers[count - 1](frame))
+    assert Link(played, "here", timeout_s=0.05, run_s=0.05).run() == 7
+    # with one number, so that the board does not run twice
+    assert len({frame.sequence for frame in played.asked}) == 1
+    assert len(played.asked) == 3
+
+
+def test_an_answer_to_an_earlier_request_is_left_alone():
+    played = Played(
+        lambda frame, count: (
+            encode(Frame(frame.kind | REPLY, frame.sequence ^ 1, b"\1\0\0\0"))
+            + reply(frame, b"\2\0\0\0")
+        )
+    )
+    assert Link(played, "here").run() == 2
+
+
+def test_a_board_that_does_not_answer_is_given_up():
+    played = Played(lambda frame, count: b"Hello from my sketch!\r\n")
+    with pytest.raises(TargetError, match="board at here does not answer; is the firmware of"):
+        Link(played, "here", timeout_s=0.02).hello()
+    assert len(played.asked) == 4
+
+
+def test_a_refusal_is_said():
+    played = Played(lambda frame, count: encode(Frame(ERROR, frame.sequence, b"\x03")))
+    with pytest.raises(TargetError, match="the board at here refuses: the request is out of range"):
+        Link(played, "here").output(4)
+
+
+def test_another_version_of_the_protocol_is_refused():
+    hello = struct.pack("<BBHIIII16s", 2, 0, 64, 0, 0, 0, 0, b"0" * 16)
+    played = Played(lambda frame, count: reply(frame, hello))
+    with pytest.raises(TargetError, match="speaks version 02 of the protocol, this edgenet"):
+        Link(played, "here").hello()
+
+
+def test_a_port_that_is_lost_is_said():
+    class Lost(Played):
+        def read(self):
+            raise OSError(5, "Input/output error")
+
+    with pytest.raises(TargetError, match=r"the port here was lost: .*plug the board in again"):
+        Link(Lost(lambda frame, count: b""), "here").hello()
+
+
+def test_a_port_that_is_not_there_is_refused(monkeypatch):
+    pytest.importorskip("serial")
+    result = CliRunner().invoke(
+        main, ["verify", str(TINY.root), "--target", "mcu", "--port", "nowhere/ttyACM0"]
+    )
+    assert result.exit_code == 1
+    assert re.search(r"the port nowhere/ttyACM0 cannot be opened: .*; is the board", result.output)
+    monkeypatch.setitem(__import__("sys").modules, "serial", None)
+    with pytest.raises(MissingPackage, match=r"a serial port needs pyserial.*'edgenet\[mcu\]'"):
+        link.open_port("nowhere")
+
+
+# the firmware
+
+SERIAL = ("start.c", "serial_main.c", "edgenet_serial.c")
+STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wshadow"]
+on_qemu = [
+    pytest.mark.qemu,
+    pytest.mark.tool("arm-none-eabi-gcc"),
+    pytest.mark.tool("qemu-system-arm"),
+]
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return make.add(TINY, tmp_path_factory.mktemp("bundle") / "tiny", target="mcu")
+
+
+@pytest.mark.tool("cc")
+@pytest.mark.parametrize(
+    "macro", ["-DPLAIN", "-DEDGENET_SERIAL_CYCLES", "-DEDGENET_SERIAL_SYSTICK"]
+)
+def test_the_firmware_compiles_without_a_warning(bundle, macro):
+    places = [f"-I{bundle.root / 'c' / folder}" for folder in ("src", "serial")]
+    source = bundle.root / "c" / "serial" / "edgenet_serial.c"
+    tools.call(["cc", *STRICT, f"-D{macro}", *places, "-fsyntax-only", str(source)])
+
+
+@pytest.fixture(scope="module")
+def serving(bundle, tmp_path_factory):
+    """QEMU with the firmware; its process, and the pty that its UART is at."""
+    pytest.importorskip("serial")
+    for name in ("arm-none-eabi-gcc", "qemu-system-arm"):
+        if shutil.which(name) is None:
+            pytest.skip(f"{name} is not installed; run scripts/setup --tools")
+    firmware = qemu.build(
+        bundle.root / "c",
+        board("mps2-an386"),
+        tmp_path_factory.mktemp("serial"),
+        flags=["-DEDGENET_SERIAL_SYSTICK"],
+        harness=SERIAL,
+    )
+    process = subprocess.Popen(
+        qemu.command(firmware, "-serial", "pty"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process, re.search(r"/dev/\S+", process.stdout.readline())[0]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def port(serving):
+    return serving[1]
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(word) for word in arguments])
+
+
+@pytest.mark.qemu
+def test_the_commands_work_over_the_port(bundle, port, tmp_path):
+    verified = run("verify", bundle.root, "--port", port)
+    assert verified.exit_code == 0, verified.output
+    assert re.search(r"logits +int8\.tflite +equal +C on the board at /dev/", verified.output)
+    assert re.search(r"selftest +int8\.tflite +equal", verified.output)
+    profiled = run("profile", bundle.root, "--port", port)
+    assert re.search(r"[\d,]+ cycles an inference \(by SysTick\)", profiled.output)
+    assert "instructions" not in profiled.output
+    assert profiled.output.count("DEPTHWISE_CONV_2D") == 1
+    picture = tmp_path / "picture.png"
+    import cv2
+
+    cv2.imwrite(str(picture), TINY.golden().frames[4])
+    found = run("run", bundle.root, "--source", picture, "--port", port)
+    assert found.exit_code == 0, found.output
+    best = bundle.labels[bundle.golden().outputs["int8.tflite"][4].argmax()]
+    assert found.stdout.split(str(picture))[1].split("%")[0].strip().startswith(best)
+
+
+class Noisy:
+    """A line that damages a share of what passes, both ways, and puts in bytes of its own."""
+
+    def __init__(self, stream, rng, share):
+        self.stream, self.rng, self.share, self.damaged = stream, rng, share, 0
+
+    def _spoil(self, data):
+        if data and self.rng.random() < self.share:
+            self.damaged += 1
+            data = bytearray(data)
+            data[self.rng.integers(len(data))] ^= int(self.rng.integers(1, 256))
+            if self.rng.random() < 0.5:
+                at = self.rng.integers(len(data))
+                data[at:at] = self.rng.bytes(7)
+        return bytes(data)
+
+    def write(self, data):
+        return self.stream.write(self._spoil(data))
+
+    def read(self):
+        return self._spoil(self.stream.read())
+
+    def close(self):
+        self.stream.close()
+
+
+@pytest.mark.qemu
+def test_a_damaged_line_costs_time_and_no_bit(bundle, port):
+    noise = []
+
+    def opened(name):
+        noise.append(Noisy(link.open_port(name), np.random.default_rng(3), 0.2))
+        return noise[0]
+
+    device = Device(bundle, board("host"), port, opened=opened)
+    device.prepare()
+    device.link._timeout_s, device.link._attempts = 0.15, 60
+    device.link._run_s = 0.3
+    device.hello  # noqa: B018
+    rng = np.random.default_rng(0)
+    codes = rng.integers(-128, 128, (4, device.hello.inputs)).astype(np.int8)
+    found = device._at_port(codes)
+    here = Device(bundle, board("host"))
+    here.prepare()
+    np.testing.assert_array_equal(found, here.library.answer(here.library.arena(), codes))
+    assert noise[0].damaged >= 3
+    device.close()
+    here.close()
+
+
+@pytest.mark.qemu
+def test_a_run_that_is_asked_for_twice_is_run_once(bundle, port):
+    with_link = link.open_port(port)
+    talk = Link(with_link, port)
+    hello = talk.hello()
+    talk.write(bytes(hello.inputs))
+    talk.run()
+    expected = talk.output(hello.outputs)
+    request = encode(Frame(ord("R"), (talk._sequence - 1) % 256, b"\0"))
+    for _ in range(3):
+        with_link.write(request)
+    assert talk.output(hello.outputs) == expected
+    talk.close()
+
+
+@pytest.mark.qemu
+def test_the_wrong_model_on_the_board_is_named(port, tmp_path):
+    other = Path(shutil.copytree(TINY.root, tmp_path / "other"))
+    device = Device(Bundle.open(other), board("host"), port)
+    device._workdir = tmp_path
+    vars(device)["program"] = _renamed(device.program)
+    with pytest.raises(
+        TargetError,
+        match=r"runs tiny \(ee2dc1485108d2b4\), this bundle has tiny \(0{16}\); flash the firmware",
+    ):
+        device.prepare()
+    device.close()
+
+
+def _renamed(program):
+    import dataclasses
+
+    return dataclasses.replace(program, macros=program.macros | {"DIGEST": "0" * 16})
+
+
+@pytest.mark.qemu
+def test_a_board_that_stops_answering_is_given_up(bundle, serving):
+    process, port = serving
+    device = Device(bundle, board("host"), port)
+    device.prepare()
+    device.link._timeout_s = 0.05
+    process.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(TargetError, match=f"the board at {port} does not answer"):
+            device._at_port(np.zeros((1, device.hello.inputs), np.int8))
+    finally:
+        process.send_signal(signal.SIGCONT)
+        device.close()
