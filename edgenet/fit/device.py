@@ -42,19 +42,17 @@ class Device:
 
     def limits(self, given: Limits) -> Limits:
         """What was given, and else the board's own memory."""
-        flash, ram = given.flash, given.ram
         values: dict[Limit, float | None] = {
-            "flash": flash,
-            "ram": ram,
+            "flash": given.flash,
+            "ram": given.ram,
             "latency": given.latency_ms,
         }
-        sources: dict[Limit, str] = {
-            name: "given" for name, value in values.items() if value is not None
-        }
-        if self.board and flash is None and self.board.flash_bytes:
-            flash, sources["flash"] = self.board.flash_bytes, self.board.name
-        if self.board and ram is None and self.board.ram_bytes:
-            ram, sources["ram"] = self.board.ram_bytes, self.board.name
+        sources = {name: "given" for name, value in values.items() if value is not None}
+        flash, ram = given.flash, given.ram
+        if self.generates and self.board:
+            flash, ram = flash or self.board.flash_bytes, ram or self.board.ram_bytes
+            own: dict[Limit, int | None] = {"flash": flash, "ram": ram}
+            sources = {name: self.board.name for name, value in own.items() if value} | sources
         return msgspec.structs.replace(given, flash=flash, ram=ram, sources=sources)
 
 

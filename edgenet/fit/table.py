@@ -137,7 +137,8 @@ class _Predictor:
             )
         found = self._generated(self._generator, point, None)
         budget = self._arena()
-        if budget is None or found.ram is None or found.ram <= budget:
+        flash, room = found.flash or found.constants, self._question.limits.flash
+        if budget is None or found.ram is None or found.ram <= budget or flash > (room or flash):
             return found
         try:
             return self._generated(self._generator, point, budget)
