@@ -14,12 +14,17 @@ import numpy as np
 
 from edgenet import tflite
 from edgenet.architecture import CONVOLUTIONS, Layer
-from edgenet.errors import GraphError
 from edgenet.int8.graph import Array
 from edgenet.tflite import Model, Operator, Option, Signature, Subgraph, Tensor
 
-_WIDE, _POSITIVE = 8.0, 6.0
-"""Real numbers that codes cover: of activations of variance one, and of those behind a ReLU."""
+_RANGES = {
+    "none": (8 / 255, 0),
+    "relu": (6 / 255, -128),
+    "relu6": (6 / 255, -128),
+    # as an export has it, the gate is the convolution's own codes
+    "hard_sigmoid": (1 / 255, -128),
+}
+"""Scale and zero point behind each activation, for sums of variance one."""
 _PIXEL = 1 / 255
 _VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 5, "ADD": 2, "MEAN": 2}
 _TABLES = {
@@ -43,7 +48,6 @@ def model(layers: Iterable[Layer], height: int, width: int, *, seed: int = 0) ->
         seed: of the weights.
 
     Raises:
-        GraphError: a layer has no int8 operator in edgenet.
         MissingPackage: flatbuffers is not installed.
     """
     drawn = _Drawing(height, width, seed)
@@ -72,21 +76,22 @@ class _Drawing:
         return Model("untrained", 3, "untrained", (graph,), (signature,), {})
 
     def layer(self, layer: Layer, x: int, second: int | None) -> int:
-        if layer.activation == "hard_sigmoid" or layer.kind in ("multiply", "hard_swish"):
-            raise GraphError(
-                f"layer {layer.name} is {layer.activation} {layer.kind}, which generated C does not"
-                " have; the minimalistic networks do without"
-            )
         if layer.kind in CONVOLUTIONS:
             return self._convolution(layer, x)
         if layer.kind == "linear":
             return self._linear(layer, x)
         if layer.kind == "pool":
             return self._pool(layer, x)
+        if layer.kind == "hard_swish":
+            shape = self._tensors[x].shape
+            return self._operator(
+                "HARD_SWISH", [x], self._tensor(layer.name, shape, *_RANGES["none"])
+            )
         assert second is not None, layer.name
-        shape = self._tensors[x].shape
-        y = self._tensor(layer.name, shape, _WIDE / 255, 0)
-        return self._operator("ADD", [x, second], y, fused_activation_function="NONE")
+        # of a gate and its map, the map has the shape
+        name = "MUL" if layer.kind == "multiply" else "ADD"
+        y = self._tensor(layer.name, self._tensors[second].shape, *_RANGES["none"])
+        return self._operator(name, [second, x], y, fused_activation_function="NONE")
 
     def _convolution(self, layer: Layer, x: int) -> int:
         _, height, width, channels = self._tensors[x].shape
@@ -117,13 +122,12 @@ class _Drawing:
         return self._weighted("FULLY_CONNECTED", layer, x, shape, **options)
 
     def _pool(self, layer: Layer, x: int) -> int:
-        shape = self._tensors[x].shape
-        if shape[1:3] == (1, 1):
+        if self._tensors[x].shape[1:3] == (1, 1):
             return x
         axes = self._constant(layer.name, np.array([1, 2], np.int32))
         scale, zero = self._tensors[x].scale[0], self._tensors[x].zero_point[0]
-        y = self._tensor(layer.name, (1, layer.outputs), scale, zero)
-        return self._operator("MEAN", [x, axes], y, keep_dims=False)
+        y = self._tensor(layer.name, (1, 1, 1, layer.outputs), scale, zero)
+        return self._operator("MEAN", [x, axes], y, keep_dims=True)
 
     def _weighted(
         self,
@@ -141,9 +145,7 @@ class _Drawing:
         w = self._constant(layer.name, weight, (step,) * each, axis)
         bias = np.zeros(layer.outputs, np.int32)
         b = self._constant(layer.name, bias, (step * self._tensors[x].scale[0],) * each, 0)
-        linear = layer.activation == "none"
-        scale, zero = (_WIDE / 255, 0) if linear else (_POSITIVE / 255, -128)
-        y = self._tensor(layer.name, shape, scale, zero)
+        y = self._tensor(layer.name, shape, *_RANGES[layer.activation])
         return self._operator(name, [x, w, b], y, fused_activation_function="NONE", **options)
 
     def _constant(

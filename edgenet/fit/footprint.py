@@ -56,10 +56,11 @@ OVERHEAD = {
     "mobilenet_v1": 26_174,
     "mobilenet_v2": 49_710,
     "mobilenet_v3_large_minimalistic": 45_766,
+    "mobilenet_v3_small": 59_806,
     "mobilenet_v3_small_minimalistic": 34_214,
 }
 """Bytes of names and tables, of exports by litert-torch 0.10."""
-_PER_LAYER = 800
+_PER_LAYER = 700
 
 
 def _aligned(count: int) -> int:

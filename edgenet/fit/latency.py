@@ -125,10 +125,11 @@ def _features(layer: LayerCost) -> tuple[float, float, float, float]:
 
 def matches(names: Iterable[str], cost: Cost) -> bool:
     """Whether an engine's operators, ``CONV_2D 64x64x16``, are the network's layers, in order."""
-    layers = operators(cost)
-    expected = ["x".join(map(str, _shape(one))) for one in layers]
-    return [name.rpartition(" ")[2] for name in names] == expected
+    expected = [math.prod(one.output) for one in operators(cost)]
+    return [_values(name) for name in names] == expected
 
 
-def _shape(layer: LayerCost) -> tuple[int, ...]:
-    return layer.output[2:] if layer.output[:2] == (1, 1) else layer.output
+def _values(name: str) -> int:
+    """Numbers in an operator's output; 0 where its name does not tell the shape."""
+    shape = name.rpartition(" ")[2].split("x")
+    return math.prod(map(int, shape)) if all(map(str.isdecimal, shape)) else 0
