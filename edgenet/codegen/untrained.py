@@ -126,8 +126,11 @@ class _Drawing:
             return x
         axes = self._constant(layer.name, np.array([1, 2], np.int32))
         scale, zero = self._tensors[x].scale[0], self._tensors[x].zero_point[0]
-        y = self._tensor(layer.name, (1, 1, 1, layer.outputs), scale, zero)
-        return self._operator("MEAN", [x, axes], y, keep_dims=True)
+        # a block's own pool feeds a convolution, the last one a linear layer
+        keep = "." in layer.name
+        shape = (1, 1, 1, layer.outputs) if keep else (1, layer.outputs)
+        y = self._tensor(layer.name, shape, scale, zero)
+        return self._operator("MEAN", [x, axes], y, keep_dims=keep)
 
     def _weighted(
         self,

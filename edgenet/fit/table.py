@@ -113,8 +113,9 @@ class _Predictor:
         try:
             found = self._footprint(point)
         except GraphError as error:
-            self._refused[point.arch] = str(error)
-            return msgspec.structs.replace(row, refused=str(error))
+            reason = str(error).partition(": ")[2].partition(";")[0] or str(error)
+            self._refused[point.arch] = reason
+            return msgspec.structs.replace(row, refused=reason)
         rates = question.rates
         row = msgspec.structs.replace(
             row,
