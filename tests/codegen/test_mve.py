@@ -148,20 +148,55 @@ def check(board: Board, cases: list[layers.Case]) -> None:
 
 
 class Fit(layers.Layers):
-    """Draws factors that MVE's kernels take: something is shifted out of every product."""
+    """Draws what MVE's kernels take: something is shifted out of every product.
+
+    Half of the layers have small sums and shift out few bits: then halves between two codes, which
+    are rounded away from zero, are frequent.
+    """
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        super().__init__(rng)
+        self.small = rng.random() < 0.5
+
+    def weighted(self, shape: tuple[int, ...], axis: int) -> dict:
+        found = super().weighted(shape, axis)
+        if self.small:
+            found["weight"] = np.sign(found["weight"]) * (self.rng.random(shape) < 0.5)
+            found["weight"] = found["weight"].astype(np.int8)
+            found["bias"] = self.rng.integers(-200, 200, len(found["bias"]))
+        return found
 
     def out(self, count: int, terms: int) -> g.Output:
         rng = self.rng
-        reach = rng.choice([0.3, 0.05, 0.9]) / max(1.0, terms**0.5 * 40)
-        pairs = [layers.g_multiplier(float(reach * x)) for x in rng.uniform(0.05, 0.55, count)]
+        factors = 2 ** rng.uniform(-5, -1.01, count)
+        if not self.small:
+            factors *= 0.1 / terms**0.5
+        pairs = [layers.g_multiplier(float(factor)) for factor in factors]
         multiplier, shift = np.array(pairs, np.int64).T
         if rng.random() < 0.2:
             multiplier = np.where(rng.random(count) < 0.3, 0, multiplier)
-        if rng.random() < 0.5:
+        if rng.random() < 0.4:
             return g.Output(multiplier, shift, -128, -128, 127)
         low, high = sorted(int(x) for x in rng.integers(-128, 128, 2))
-        low, high = (-128, 127) if rng.random() < 0.5 else (low, high)
+        low, high = (-128, 127) if rng.random() < 0.7 else (low, high)
         return g.Output(multiplier, shift, int(rng.integers(-128, 128)), low, high)
+
+    def add(self, size: int) -> layers.Case:
+        """ADD, of few bits of precision too, so that roundings of the inputs matter."""
+        rng = self.rng
+        lift = int(rng.choice([1, 2, 3, 20]))
+        points = tuple(int(x) for x in rng.integers(-128, 128, 2))
+        multipliers = tuple(int(x) for x in rng.integers(2**30, 2**31, 2))
+        shifts = tuple(int(x) for x in -rng.integers(0, 4, 2))
+        if rng.random() < 0.5:
+            multipliers = (2**30, 2**30)
+        multiplier = np.array([2**30 if rng.random() < 0.5 else rng.integers(2**30, 2**31)])
+        low, high = sorted(int(x) for x in rng.integers(-128, 128, 2))
+        low, high = (-128, 127) if rng.random() < 0.7 else (low, high)
+        point = int(rng.integers(-128, 128))
+        out = g.Output(multiplier, np.array([-lift]), point, low, high)
+        layer = g.Add("X 0", (0, 1), 2, points, multipliers, shifts, lift, out)
+        return self.case(layer, [(1, size), (1, size)], (1, size))
 
 
 def batches(case: st.SearchStrategy) -> st.SearchStrategy:
@@ -214,7 +249,7 @@ def depthwise(draw) -> layers.Case:
 
 @st.composite
 def addition(draw) -> layers.Case:
-    return layers.Layers(np.random.default_rng(draw(SEEDS))).add(draw(st.integers(1, 90)))
+    return Fit(np.random.default_rng(draw(SEEDS))).add(draw(st.integers(1, 90)))
 
 
 @pytest.mark.parametrize(
