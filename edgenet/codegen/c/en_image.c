@@ -173,30 +173,56 @@ int32_t en_image_wanted(en_image *image)
 static const uint8_t *averages(en_image *image)
 {
     const int32_t count = image->columns.boxes * image->contract->channels;
-    const uint32_t half = image->area / 2U;
+    const uint32_t area = image->area;
+    const uint32_t half = area / 2U;
+    const uint32_t *sums = image->sums;
     uint8_t *bytes = (uint8_t *)image->sums;
-    for (int32_t index = 0; index < count; index++) {
-        const uint32_t sum = image->sums[index] + half;
+    if (area <= 256U) {
         /* exact, and within 32 bits, for 256 pixels of 255 and the half that rounds */
-        bytes[index] = (uint8_t)((image->area <= 256U) ? ((sum * image->reciprocal) >> 24)
-                                                       : (sum / image->area));
+        const uint32_t reciprocal = image->reciprocal;
+        for (int32_t index = 0; index < count; index++) {
+            bytes[index] = (uint8_t)(((sums[index] + half) * reciprocal) >> 24);
+        }
+    } else {
+        for (int32_t index = 0; index < count; index++) {
+            bytes[index] = (uint8_t)((sums[index] + half) / area);
+        }
     }
     return bytes;
+}
+
+/* 256 - weight parts of one and weight of the other, in 256ths */
+static inline uint16_t between(int32_t one, int32_t other, int32_t weight)
+{
+    return (uint16_t)((256 * one) + (weight * (other - one)));
 }
 
 /* A row of boxes, resized across, in 256ths. */
 static void across(en_image *image, const uint8_t *boxes, uint16_t *line)
 {
-    const int32_t channels = image->contract->channels;
-    for (int32_t column = 0; column < image->columns.size; column++) {
-        const uint32_t weight = image->taps[column].weight;
-        const uint8_t *box = &boxes[image->taps[column].first * channels];
-        for (int32_t channel = 0; channel < channels; channel++) {
-            line[channel] = (uint16_t)(((256U - weight) * box[channel]) +
-                                       (weight * box[channels + channel]));
+    const int32_t columns = image->columns.size;
+    const en_image_tap *tap = image->taps;
+    if (image->contract->channels == 1) {
+        for (int32_t column = 0; column < columns; column++) {
+            const uint8_t *box = &boxes[tap[column].first];
+            line[column] = between(box[0], box[1], tap[column].weight);
         }
-        line += channels;
+        return;
     }
+    for (int32_t column = 0; column < columns; column++) {
+        const int32_t weight = tap[column].weight;
+        const uint8_t *box = &boxes[3 * (int32_t)tap[column].first];
+        line[0] = between(box[0], box[3], weight);
+        line[1] = between(box[1], box[4], weight);
+        line[2] = between(box[2], box[5], weight);
+        line += 3;
+    }
+}
+
+/* A level between two lines' 256ths, halves up. */
+static inline int32_t level(int32_t upper, int32_t lower, int32_t weight)
+{
+    return ((256 * upper) + (weight * (lower - upper)) + 32768) >> 16;
 }
 
 /* A row of the input, between two lines. */
@@ -204,16 +230,22 @@ static void down(const en_image *image)
 {
     const int32_t channels = image->contract->channels;
     const int32_t size = image->columns.size * channels;
-    const uint32_t weight = image->tap.weight;
+    const int32_t weight = image->tap.weight;
     const uint16_t *upper = &image->lines[(image->tap.first & 1) * size];
     const uint16_t *lower = &image->lines[((image->tap.first + 1) & 1) * size];
     const int32_t row = image->rows.offset + image->next;
     int8_t *out = &image->input[((row * image->contract->width) + image->columns.offset) * channels];
-    int32_t channel = 0;
+    const int8_t *codes = image->contract->codes;
+    if (codes == NULL) {
+        for (int32_t index = 0; index < size; index++) {
+            out[index] = (int8_t)(level(upper[index], lower[index], weight) - 128);
+        }
+        return;
+    }
+    int32_t first = 0; /* code of the channel */
     for (int32_t index = 0; index < size; index++) {
-        const uint32_t sum = ((256U - weight) * upper[index]) + (weight * lower[index]) + 32768U;
-        out[index] = code_of(image->contract, channel, sum >> 16);
-        channel = ((channel + 1) == channels) ? 0 : (channel + 1);
+        out[index] = codes[first + level(upper[index], lower[index], weight)];
+        first = ((first + 256) == (256 * channels)) ? 0 : (first + 256);
     }
 }
 

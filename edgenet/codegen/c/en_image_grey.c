@@ -1,8 +1,9 @@
 #include "en_image_row.h"
 
-static uint32_t pixel_of(const uint8_t *pixel)
+static en_image_pixel pixel_of(const uint8_t *bytes)
 {
-    return 0x010101U * pixel[0];
+    const en_image_pixel found = {bytes[0], bytes[0], bytes[0]};
+    return found;
 }
 
 void en_image_grey(en_image *image, const uint8_t *row)

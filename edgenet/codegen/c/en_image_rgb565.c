@@ -1,8 +1,8 @@
 #include "en_image_row.h"
 
-static uint32_t pixel_of(const uint8_t *pixel)
+static en_image_pixel pixel_of(const uint8_t *bytes)
 {
-    return en_image_expand(pixel[0] | ((uint32_t)pixel[1] << 8));
+    return en_image_expand(bytes[0] | ((uint32_t)bytes[1] << 8));
 }
 
 void en_image_rgb565(en_image *image, const uint8_t *row)

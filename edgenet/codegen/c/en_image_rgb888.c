@@ -1,8 +1,9 @@
 #include "en_image_row.h"
 
-static uint32_t pixel_of(const uint8_t *pixel)
+static en_image_pixel pixel_of(const uint8_t *bytes)
 {
-    return ((uint32_t)pixel[0] << 16) | ((uint32_t)pixel[1] << 8) | pixel[2];
+    const en_image_pixel found = {bytes[0], bytes[1], bytes[2]};
+    return found;
 }
 
 void en_image_rgb888(en_image *image, const uint8_t *row)

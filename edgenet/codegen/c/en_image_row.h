@@ -18,15 +18,18 @@ int32_t en_image_wanted(en_image *image);
 /* The row has been added to the sums. */
 void en_image_added(en_image *image);
 
-/* A pixel as 0xRRGGBB. */
-typedef uint32_t en_image_reader(const uint8_t *pixel);
+typedef struct {
+    uint32_t red;
+    uint32_t green;
+    uint32_t blue;
+} en_image_pixel;
+
+typedef en_image_pixel en_image_reader(const uint8_t *bytes);
 
 /* As OpenCV turns colours to grey. */
-EN_IMAGE_INLINE uint32_t en_image_luma(uint32_t pixel)
+EN_IMAGE_INLINE uint32_t en_image_luma(en_image_pixel of)
 {
-    const uint32_t red = pixel >> 16;
-    const uint32_t green = (pixel >> 8) & 255U;
-    return ((9798U * red) + (19235U * green) + (3735U * (pixel & 255U)) + 16384U) >> 15;
+    return ((9798U * of.red) + (19235U * of.green) + (3735U * of.blue) + 16384U) >> 15;
 }
 
 /* Add a row of pixels, each of some bytes, to the sums. */
@@ -52,19 +55,18 @@ EN_IMAGE_INLINE void en_image_add(en_image *image, const uint8_t *row, int32_t b
         }
     } else {
         for (int32_t box = 0; box < boxes; box++) {
-            uint32_t red = 0;
-            uint32_t green = 0;
-            uint32_t blue = 0;
-            for (int32_t column = 0; column < width; column++) {
-                const uint32_t value = read(pixel);
-                red += value >> 16;
-                green += (value >> 8) & 255U;
-                blue += value & 255U;
+            en_image_pixel total = read(pixel);
+            pixel += bytes;
+            for (int32_t column = 1; column < width; column++) {
+                const en_image_pixel one = read(pixel);
+                total.red += one.red;
+                total.green += one.green;
+                total.blue += one.blue;
                 pixel += bytes;
             }
-            sum[0] += red;
-            sum[1] += green;
-            sum[2] += blue;
+            sum[0] += total.red;
+            sum[1] += total.green;
+            sum[2] += total.blue;
             sum += 3;
         }
     }
@@ -72,13 +74,14 @@ EN_IMAGE_INLINE void en_image_add(en_image *image, const uint8_t *row, int32_t b
 }
 
 /* A pixel of 5, 6 and 5 bits. */
-EN_IMAGE_INLINE uint32_t en_image_expand(uint32_t word)
+EN_IMAGE_INLINE en_image_pixel en_image_expand(uint32_t word)
 {
     const uint32_t red = word >> 11;
     const uint32_t green = (word >> 5) & 63U;
     const uint32_t blue = word & 31U;
-    return (((red << 3) | (red >> 2)) << 16) | (((green << 2) | (green >> 4)) << 8) |
-           ((blue << 3) | (blue >> 2));
+    const en_image_pixel found = {(red << 3) | (red >> 2), (green << 2) | (green >> 4),
+                                  (blue << 3) | (blue >> 2)};
+    return found;
 }
 
 EN_END
