@@ -45,7 +45,7 @@ def generate(bundle: Bundle, *, sram_budget: int | None = None) -> Program:
     Raises:
         BundleError: the bundle holds no int8 .tflite.
         GraphError: the model holds what there is no kernel for.
-        ExportError: no plan keeps to the budget.
+        LimitExceeded: no plan keeps to the budget.
     """
     data = bundle.model(VARIANT).read_bytes()
     name = identifier(bundle.manifest.name)
@@ -60,7 +60,7 @@ def generate(bundle: Bundle, *, sram_budget: int | None = None) -> Program:
 
 
 def write(bundle: Bundle, folder: Path, *, made: Program | None = None) -> Written:
-    """Write a bundle's program to a folder, with the firmware for serial ports beside it."""
+    """Write a bundle's program, and the firmware for serial ports beside it, to a folder."""
     made = made or generate(bundle)
     labels = bundle.spec.labels
     outputs = made.graph.values[made.graph.outputs[0].value].size
@@ -107,14 +107,18 @@ def add(
     Raises:
         BundleError: the bundle holds no int8 .tflite, or the destination cannot be written.
         GraphError: the model holds what there is no kernel for.
-        ExportError: the program does not fit the board or the budget.
+        ExportError: the program does not fit the board.
+        LimitExceeded: no plan keeps to the budget.
     """
     made = generate(bundle, sram_budget=sram_budget)
     if board is not None:
         budget.of_program(made).check(board)
     with tempfile.TemporaryDirectory(prefix="edgenet-mcu-") as folder:
         place = Path(folder, FOLDER)
-        write(bundle, place, made=made)
+        found = write(bundle, place, made=made)
+        needs = budget.of_written(found)
+        if board is not None:
+            needs.check(board)
         content = {
             path.relative_to(folder).as_posix(): path.read_bytes()
             for path in sorted(place.rglob("*"))
@@ -123,8 +127,8 @@ def add(
     record = ProgramRecord(
         name=made.name,
         rounding=ROUNDING,
-        arena=made.plan.size,
-        constants=made.constant_bytes,
+        arena=needs.arena,
+        constants=needs.constants,
         macs=made.macs,
         board=None if board is None else board.name,
         sram_budget=sram_budget,
