@@ -18,6 +18,12 @@ from edgenet.int8 import kernels
 from edgenet.int8.graph import Graph, Layer
 
 _IN_PLACE = (0, NEVER)
+_WORTH_TABLES = 2048
+"""Additions from which on it takes less to compute what the 512 codes count for than each."""
+
+_SUMS = 2**29
+"""Bound of what is added: two codes less their zero points, 20 bits to the left, of which factors
+of at most a half leave 2^28 each."""
 
 
 def lower(layer: Layer, graph: Graph) -> Lowered:
@@ -82,9 +88,12 @@ def _add(layer: g.Add, graph: Graph) -> Lowered:
         "out_multiplier": int(layer.out.multiplier[0]),
         "out_right": int(pack.right_shift(layer.out)[0]),
         "range": range_of(layer.out),
+        "tables": int(graph.values[layer.output].size >= _WORTH_TABLES),
+        "fast": pack.fast(layer.out, _SUMS),
     }
-    call = Call("en_add_s8", "en_add", fields, layer.inputs)
-    lowered = one(layer, call, 0, dict.fromkeys(layer.inputs, _IN_PLACE), 0)
+    scratch = 2 * 256 * 4 if fields["tables"] else 0
+    call = Call("en_add_s8", "en_add", fields, layer.inputs, scratch=True)
+    lowered = one(layer, call, scratch, dict.fromkeys(layer.inputs, _IN_PLACE), 0)
     return mve.add(lowered, layer)
 
 

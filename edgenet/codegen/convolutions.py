@@ -31,7 +31,7 @@ def _dot(layer: Weighted) -> dict[str, Field]:
         "terms": pack.up_to_four(depth),
         "channels": channels,
         "range": range_of(layer.out),
-        "fast": int(packed.fast),
+        "fast": packed.fast,
     }
 
 
@@ -67,7 +67,7 @@ def conv(layer: g.Conv, graph: Graph) -> Lowered:
     ahead = max((row + 1) * line - start for row, start in enumerate(needed))
     call = Call("en_conv_s8", "en_conv", fields, layer.inputs, scratch=True)
     macs = window["out_rows"] * line * (layer.weight.size // layer.outputs)
-    lowered = one(layer, call, 12 * terms, {layer.inputs[0]: (ahead, NEVER)}, macs)
+    lowered = one(layer, call, 12 * terms + 16, {layer.inputs[0]: (ahead, NEVER)}, macs)
     lowered = mve.conv(lowered, layer)
     return _with_unpacked(lowered, layer, window["out_rows"] * window["out_columns"])
 
@@ -117,7 +117,7 @@ def depthwise(layer: g.Depthwise, graph: Graph) -> Lowered:
     # where a single row is made out of place, a few channels at a time need less
     alone = window["out_rows"] == 1 and shape[1] == kernel[0]
     block = min(shape[3], _BLOCK) if alone else shape[3]
-    fast = packed.fast and kernel == (3, 3) and stride in (1, 2)
+    fast = packed.fast if kernel == (3, 3) and stride in (1, 2) else pack.SLOW
     fields: dict[str, Field] = {
         "weight": Constant(packed.weight),
         "pairs": Constant(packed.pairs),
@@ -133,7 +133,7 @@ def depthwise(layer: g.Depthwise, graph: Graph) -> Lowered:
         "ring_columns": ring,
         "block": block,
         "whole": 0,
-        "fast": int(fast),
+        "fast": fast,
     }
     line = columns * layer.outputs
     # rows that are in the ring when a row of the output is written

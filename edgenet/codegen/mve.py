@@ -118,7 +118,9 @@ def add(lowered: Lowered, layer: g.Add) -> Lowered:
         "out_left": -int(right[0]),
         "range": range_of(layer.out),
     }
-    flavour = replace(call, kernel="en_add_mve_s8", struct="en_add_mve", fields=fields)
+    flavour = replace(
+        call, kernel="en_add_mve_s8", struct="en_add_mve", fields=fields, scratch=False
+    )
     return _with(lowered, flavour, 0)
 
 

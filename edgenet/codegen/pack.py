@@ -22,26 +22,29 @@ STRUCTS = {PAIR: "en_pair", QUAD: "en_quad", SINGLE: "en_single"}
 """The types of arrays of structs."""
 
 
+SLOW, RELU, FULL, CLAMPED = range(4)
+"""How sums become codes: see en_common.h."""
+
+
 class Packed(NamedTuple):
     """One layer's constants.
 
     Attributes:
         weight: int8, flat.
         pairs: of dtype PAIR.
-        fast: whether sums become codes in three instructions (en_dsp.h), exactly: twice every sum
-            fits into 32 bits and every product is shifted to the right by 2 to 31.
+        fast: SLOW, RELU, FULL or CLAMPED.
     """
 
     weight: Array
     pairs: Array
-    fast: bool
+    fast: int
 
 
 def dot(layer: Weighted) -> Packed:
     """Weights of a convolution as [O / 2][terms / 4][channel of two][4], filled up with 0.
 
-    The terms are those of (O, K), or of (O, rows, columns, I) the bytes of each kernel row that make
-    whole words, then what is left of all rows.
+    The terms are those of (O, K), or of (O, rows, columns, I) the bytes of each kernel row that
+    make whole words, then what is left of all rows.
 
     Raises:
         GraphError: weights less their zero point are no int8, or sums can leave 32 bits.
@@ -60,17 +63,14 @@ def dot(layer: Weighted) -> Packed:
 
 
 def depthwise(layer: Weighted) -> Packed:
-    """Weights (rows, columns, O) as [O][rows][columns, filled up to a multiple of 4].
+    """Weights (rows, columns, O) as [O][rows][columns].
 
     Raises:
         GraphError: as ``dot``.
     """
     weight = centred(layer)
-    rows, columns, count = weight.shape
-    filled = np.zeros((count, rows, up_to_four(columns)), np.int8)
-    filled[..., :columns] = weight.transpose(2, 0, 1)
     pairs, fast = _pairs(layer, weight)
-    return Packed(filled.ravel(), pairs, fast)
+    return Packed(weight.transpose(2, 0, 1).ravel(), pairs, fast)
 
 
 def up_to_four(count: int) -> int:
@@ -138,8 +138,8 @@ def parameters(layer: Weighted, weight: Array) -> Parameters:
     )
 
 
-def _pairs(layer: Weighted, weight: Array) -> tuple[Array, bool]:
-    """Parameters by pairs of channels, and whether they are fit for the DSP flavour."""
+def _pairs(layer: Weighted, weight: Array) -> tuple[Array, int]:
+    """Parameters by pairs of channels, and how sums become codes."""
     bias, multiplier, right, most = parameters(layer, weight)
     count = len(bias)
     pairs = np.zeros(-(-count // 2), PAIR)
@@ -149,5 +149,14 @@ def _pairs(layer: Weighted, weight: Array) -> tuple[Array, bool]:
         if name == "right":
             flat[count:] = 1
         pairs[name] = flat.reshape(-1, 2)
-    fast = most < 2**30 and right.min() >= 2 and right.max() <= 31
-    return pairs, bool(fast)
+    return pairs, fast(layer.out, most)
+
+
+def fast(out: Output, most: int) -> int:
+    """SLOW, RELU, FULL or CLAMPED, for sums whose absolute values are bounded by ``most``."""
+    right = right_shift(out)
+    if most >= 2**30 or right.min() < 2 or right.max() > 31:
+        return SLOW
+    if (out.low, out.high) != (-128, 127):
+        return CLAMPED
+    return RELU if out.zero_point == -128 else FULL

@@ -59,7 +59,7 @@ static void *read_bytes(uint32_t size)
 static void call(uint32_t kernel, const void *p, int8_t **a)
 {
     switch (kernel) {
-    case 0: en_add_s8((const en_add *)p, a[0], a[1], a[2]); break;
+    case 0: en_add_s8((const en_add *)p, a[0], a[1], a[2], a[3]); break;
     case 1: en_conv_1x1_s8((const en_conv_1x1 *)p, a[0], a[1], a[2]); break;
     case 2: en_conv_s8((const en_conv *)p, a[0], a[1], a[2]); break;
     case 3: en_copy_s8((const en_copy *)p, a[0], a[1]); break;

@@ -15,9 +15,13 @@ typedef struct {
     int32_t out_multiplier;
     int32_t out_right;
     en_range range;
+    int32_t tables; /* there is scratch for what each code of each input counts for */
+    int32_t fast;   /* as in en_common.h, of the output */
 } en_add;
 
-void en_add_s8(const en_add *add, const int8_t *first, const int8_t *second, int8_t *out);
+/* scratch: 2048 bytes, aligned to 4, if tables. */
+void en_add_s8(const en_add *add, const int8_t *first, const int8_t *second, int8_t *out,
+               int8_t *scratch);
 
 EN_END
 

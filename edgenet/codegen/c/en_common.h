@@ -53,8 +53,13 @@
 
 #if defined(__GNUC__)
 #define EN_RESTRICT __restrict
+#define EN_INLINE static inline __attribute__((always_inline))
+/* All before is computed before what follows: compilers mix it up, and run out of registers. */
+#define EN_FINISH(a, b, c, d) __asm__("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d)::"memory")
 #else
 #define EN_RESTRICT
+#define EN_INLINE static inline
+#define EN_FINISH(a, b, c, d)
 #endif
 
 /* How the sums of two output channels become codes: see en_requantize.h.  right is the number of
@@ -80,6 +85,11 @@ typedef struct __attribute__((packed)) {
     int8_t left;
 } en_single;
 #endif
+
+/* How sums become codes where that takes three or four instructions (en_dsp.h), exactly: twice every
+ * sum fits 32 bits, multipliers are 2^30 at least, rights 2 to 31; else EN_SLOW.  EN_RELU: negative
+ * numbers end at -128, the zero point, and others at 127; EN_FULL: codes are all that int8 has. */
+enum { EN_SLOW = 0, EN_RELU = 1, EN_FULL = 2, EN_CLAMPED = 3 };
 
 /* What the codes of an output are held to. */
 typedef struct {

@@ -29,79 +29,29 @@ static inline void copy(int8_t *EN_RESTRICT to, const int8_t *EN_RESTRICT from, 
     }
 }
 
-/* Bytes of a kernel row that make whole words; what is left of all rows comes behind them. */
-static inline int32_t whole_of(int32_t line)
-{
-    return line & ~3;
-}
-
-/* What the kernel covers, in the order of the terms; line takes a kernel row. */
-static void gather(const en_conv *conv, const int8_t *in, place at, int8_t *to, int8_t *line)
+/* The row of the map that a row of the kernel covers: the map itself, or line, where what is beyond
+ * the map is its zero point. */
+static const int8_t *covered(const en_conv *conv, const int8_t *in, place at, int32_t y,
+                             int8_t *line)
 {
     const int32_t channels = conv->in_channels;
-    const int32_t bytes = conv->kernel_columns * channels;
-    const int32_t whole = whole_of(bytes);
+    const int32_t row = at.top + y;
     /* columns of the kernel that lie on the map */
     const int32_t first = en_min(en_max(-at.left, 0), conv->kernel_columns);
     const int32_t last = en_max(en_min(conv->in_columns - at.left, conv->kernel_columns), first);
-    int8_t *rest = &to[conv->kernel_rows * whole];
-    for (int32_t y = at.top; y < (at.top + conv->kernel_rows); y++) {
-        const int8_t *from = line;
-        const int32_t inside = (y >= 0) && (y < conv->in_rows);
+    const int8_t *from = line;
+    const int32_t inside = (row >= 0) && (row < conv->in_rows);
+    if (inside != 0) {
+        from = &in[((row * conv->in_columns) + at.left + first) * channels];
+    }
+    if ((inside == 0) || ((last - first) < conv->kernel_columns)) {
+        (void)memset(line, conv->in_zero_point, (size_t)(conv->kernel_columns * channels));
         if (inside != 0) {
-            from = &in[((y * conv->in_columns) + at.left + first) * channels];
+            copy(&line[first * channels], from, (last - first) * channels);
         }
-        if ((inside == 0) || ((last - first) < conv->kernel_columns)) {
-            (void)memset(line, conv->in_zero_point, (size_t)bytes);
-            if (inside != 0) {
-                copy(&line[first * channels], from, (last - first) * channels);
-            }
-            from = line;
-        }
-        copy(to, from, whole);
-        to = &to[whole];
-        for (int32_t left = whole; left < bytes; left++) {
-            *rest = from[left];
-            rest = &rest[1];
-        }
+        from = line;
     }
-    while (rest != &to[conv->dot.terms - (conv->kernel_rows * whole)]) {
-        *rest = 0;
-        rest = &rest[1];
-    }
-}
-
-/* Four pixels of one row whose kernels lie on the map: laid out from there. */
-static void fill(const en_conv *conv, const int8_t *in, place at, int8_t *rests, int8_t *quad)
-{
-    const int32_t step = conv->column_stride * conv->in_channels;
-    const int32_t line = conv->kernel_columns * conv->in_channels;
-    const int32_t whole = whole_of(line);
-    const int32_t left = line - whole;
-    const int8_t *rows[4];
-    rows[0] = &in[((at.top * conv->in_columns) + at.left) * conv->in_channels];
-    for (int32_t y = 0; y < conv->kernel_rows; y++) {
-        rows[1] = &rows[0][step];
-        rows[2] = &rows[1][step];
-        rows[3] = &rows[2][step];
-        for (int32_t byte = 0; byte < left; byte++) {
-            int8_t *rest = &rests[(y * left) + byte];
-            rest[0] = rows[0][whole + byte];
-            rest[conv->dot.terms] = rows[1][whole + byte];
-            rest[2 * conv->dot.terms] = rows[2][whole + byte];
-            rest[3 * conv->dot.terms] = rows[3][whole + byte];
-        }
-        if (whole > 0) {
-            quad = en_dot_fill_s8(&conv->dot, rows, whole, quad);
-        }
-        rows[0] = &rows[0][conv->in_columns * conv->in_channels];
-    }
-    if (left > 0) {
-        for (int32_t pixel = 0; pixel < 4; pixel++) {
-            rows[pixel] = &rests[pixel * conv->dot.terms];
-        }
-        (void)en_dot_fill_s8(&conv->dot, rows, conv->kernel_rows * left, quad);
-    }
+    return from;
 }
 
 /* The next pixel of the output. */
@@ -115,40 +65,109 @@ static inline place next(const en_conv *conv, place at)
     return at;
 }
 
+/* Whether the kernels of four pixels of one row lie on the map. */
+static inline int32_t inside(const en_conv *conv, place at)
+{
+    const int32_t last = at.left + (3 * conv->column_stride);
+    return (at.left >= 0) && ((last + conv->kernel_columns) <= conv->in_columns) &&
+           (last < ((conv->out_columns * conv->column_stride) - conv->pad_left)) &&
+           (at.top >= 0) && ((at.top + conv->kernel_rows) <= conv->in_rows);
+}
+
+/* What makes no whole word of a kernel row, of four pixels, to where that of all rows is collected,
+ * bytes apart. */
+static int8_t *collect(const int8_t *const *rows, int32_t from, int32_t to, int8_t *rest,
+                       int32_t bytes)
+{
+    for (int32_t byte = from; byte < to; byte++) {
+        rest[0] = rows[0][byte];
+        rest[bytes] = rows[1][byte];
+        rest[2 * bytes] = rows[2][byte];
+        rest[3 * bytes] = rows[3][byte];
+        rest = &rest[1];
+    }
+    return rest;
+}
+
+/* Lays four pixels out, kernel row by kernel row, and behind them what is left of each.  room takes
+ * that and four kernel rows. */
+static place fill(const en_conv *conv, const int8_t *in, place at, int8_t *room, int8_t *quad)
+{
+    const int32_t channels = conv->in_channels;
+    const int32_t line = conv->kernel_columns * channels;
+    const int32_t whole = line & ~3;
+    const int32_t rests = conv->kernel_rows * (line - whole);
+    const int8_t *rows[4];
+    int8_t *rest = &room[4 * line];
+    if (inside(conv, at) != 0) {
+        const int32_t step = conv->column_stride * channels;
+        const int8_t *first = &in[((at.top * conv->in_columns) + at.left) * channels];
+        for (int32_t y = 0; y < conv->kernel_rows; y++) {
+            rows[0] = &first[y * conv->in_columns * channels];
+            rows[1] = &rows[0][step];
+            rows[2] = &rows[1][step];
+            rows[3] = &rows[2][step];
+            rest = collect(rows, whole, line, rest, rests);
+            quad = en_dot_fill_s8(&conv->dot, rows, whole, quad);
+        }
+        at.left += 3 * conv->column_stride;
+        at = next(conv, at);
+    } else {
+        place places[4];
+        for (int32_t pixel = 0; pixel < 4; pixel++) {
+            places[pixel] = at;
+            at = next(conv, at);
+        }
+        for (int32_t y = 0; y < conv->kernel_rows; y++) {
+            for (int32_t pixel = 0; pixel < 4; pixel++) {
+                rows[pixel] = covered(conv, in, places[pixel], y, &room[pixel * line]);
+            }
+            rest = collect(rows, whole, line, rest, rests);
+            quad = en_dot_fill_s8(&conv->dot, rows, whole, quad);
+        }
+    }
+    if (rests > 0) {
+        for (int32_t pixel = 0; pixel < 4; pixel++) {
+            rows[pixel] = &room[(4 * line) + (pixel * rests)];
+        }
+        (void)en_dot_fill_s8(&conv->dot, rows, rests, quad);
+    }
+    return at;
+}
+
+/* The terms of one pixel. */
+static void gather(const en_conv *conv, const int8_t *in, place at, int8_t *to, int8_t *line)
+{
+    const int32_t bytes = conv->kernel_columns * conv->in_channels;
+    const int32_t whole = bytes & ~3;
+    int8_t *rest = &to[conv->kernel_rows * whole];
+    for (int32_t y = 0; y < conv->kernel_rows; y++) {
+        const int8_t *from = covered(conv, in, at, y, line);
+        copy(&to[y * whole], from, whole);
+        for (int32_t byte = whole; byte < bytes; byte++) {
+            *rest = from[byte];
+            rest = &rest[1];
+        }
+    }
+}
+
 void en_conv_s8(const en_conv *conv, const int8_t *in, int8_t *out, int8_t *scratch)
 {
     const int32_t terms = conv->dot.terms;
-    int8_t *patches = &scratch[8 * terms];
-    const int8_t *unpacked = en_dot_unpack_s8(&conv->dot, conv->unpack, &scratch[12 * terms]);
-    /* where four pixels are the last that lie in one row, and on the map */
-    const int32_t most = en_min(conv->in_columns - conv->kernel_columns,
-                                ((conv->out_columns - 1) * conv->column_stride) - conv->pad_left) -
-                         (3 * conv->column_stride);
+    int8_t *room = &scratch[8 * terms];
+    const int8_t *unpacked = en_dot_unpack_s8(&conv->dot, conv->unpack, &scratch[(12 * terms) + 16]);
     int32_t left = conv->out_rows * conv->out_columns;
     place at = {-conv->pad_top, -conv->pad_left};
     while (left >= 4) {
-        if ((at.left >= 0) && (at.left <= most) && (at.top >= 0) &&
-            ((at.top + conv->kernel_rows) <= conv->in_rows)) {
-            fill(conv, in, at, patches, scratch);
-            at.left += 3 * conv->column_stride;
-            at = next(conv, at);
-        } else {
-            const int8_t *rows[4];
-            for (int32_t pixel = 0; pixel < 4; pixel++) {
-                rows[pixel] = &patches[pixel * terms];
-                gather(conv, in, at, &patches[pixel * terms], scratch);
-                at = next(conv, at);
-            }
-            (void)en_dot_fill_s8(&conv->dot, rows, terms, scratch);
-        }
+        at = fill(conv, in, at, room, scratch);
         en_dot_quad_s8(&conv->dot, unpacked, scratch, out);
         out = &out[4 * conv->dot.channels];
         left -= 4;
     }
     while (left > 0) {
-        gather(conv, in, at, patches, scratch);
+        gather(conv, in, at, room, scratch);
         at = next(conv, at);
-        en_dot_row_s8(&conv->dot, patches, scratch, out);
+        en_dot_row_s8(&conv->dot, room, scratch, out);
         out = &out[conv->dot.channels];
         left--;
     }

@@ -25,7 +25,7 @@ typedef struct {
     int32_t unpack; /* there is scratch for en_dot_unpack_s8, behind the rest */
 } en_conv;
 
-/* scratch: 12 * terms bytes, and for unpacked weights 2 * terms a channel more. */
+/* scratch: 12 * terms + 16 bytes, and for unpacked weights as en_dot_unpack_s8 says. */
 void en_conv_s8(const en_conv *conv, const int8_t *in, int8_t *out, int8_t *scratch);
 
 EN_END

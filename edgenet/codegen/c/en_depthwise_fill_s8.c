@@ -30,10 +30,6 @@ __asm__(
     "sxtb16 r10, r8\n"
     "sxtb16 r7, r7, ror #8\n"
     "sxtb16 r8, r8, ror #8\n"
-    "sadd16 r9, r9, r9\n"
-    "sadd16 r10, r10, r10\n"
-    "sadd16 r7, r7, r7\n"
-    "sadd16 r8, r8, r8\n"
     "pkhbt r12, r9, r10, lsl #16\n"
     "pkhbt lr, r7, r8, lsl #16\n"
     "pkhtb r10, r10, r9, asr #16\n"
@@ -48,9 +44,9 @@ __asm__(
     ".size en_depthwise_fill_dsp, . - en_depthwise_fill_dsp\n"
     ".text\n");
 
-static uint16_t twice(int32_t code)
+static uint16_t wide(int32_t code)
 {
-    return (uint16_t)(2 * code);
+    return (uint16_t)code;
 }
 
 static void fill_dsp(const en_depthwise *conv, const int8_t *row, uint16_t *to)
@@ -68,16 +64,16 @@ static void fill_dsp(const en_depthwise *conv, const int8_t *row, uint16_t *to)
         if ((last & 1) == 0) {
             from = &from[last * channels];
             line = &line[last];
-            line[0] = twice(from[0]);
-            line[width] = twice(from[1]);
-            line[2 * width] = twice(from[2]);
-            line[3 * width] = twice(from[3]);
+            line[0] = wide(from[0]);
+            line[width] = wide(from[1]);
+            line[2 * width] = wide(from[2]);
+            line[3 * width] = wide(from[3]);
         }
     }
     for (; channel < conv->block; channel++) {
         uint16_t *line = &to[channel * width];
         for (int32_t x = 0; x < conv->in_columns; x++) {
-            line[x] = twice(row[(x * channels) + channel]);
+            line[x] = wide(row[(x * channels) + channel]);
         }
     }
 }
@@ -92,12 +88,27 @@ void en_depthwise_fill_s8(const en_depthwise *conv, const int8_t *row, int8_t *t
         return;
     }
 #endif
-    for (int32_t channel = 0; channel < conv->block; channel++) {
-        int8_t *line = &to[(channel * conv->ring_columns) + conv->pad_left];
+    const int32_t width = conv->ring_columns;
+    const int32_t columns = conv->in_columns;
+    int32_t channel = 0;
+    to = &to[conv->pad_left];
+    for (; (channel + 4) <= conv->block; channel += 4) {
+        int8_t *first = &to[channel * width];
+        int8_t *second = &first[width];
+        int8_t *third = &second[width];
+        int8_t *fourth = &third[width];
         const int8_t *from = &row[channel];
-        for (int32_t x = 0; x < conv->in_columns; x++) {
-            line[x] = *from;
+        for (int32_t x = 0; x < columns; x++) {
+            first[x] = from[0];
+            second[x] = from[1];
+            third[x] = from[2];
+            fourth[x] = from[3];
             from = &from[channels];
+        }
+    }
+    for (; channel < conv->block; channel++) {
+        for (int32_t x = 0; x < columns; x++) {
+            to[(channel * width) + x] = row[(x * channels) + channel];
         }
     }
 }

@@ -3,317 +3,278 @@
 #include "en_requantize.h"
 
 #if EN_DSP
+#include "en_dsp.h"
 
 /* What the assembly below works on; it moves the pointers from channel to channel.
  *
- * Kernel 3x3, stride 1: two columns at a time from two words of each row, x0 x1 and x2 x3.
+ * Kernel 3x3, two columns of the output at a time.  With w0 w1 of a kernel row in one register and
+ * w1 w2 in another, six registers hold a channel's weights.  Stride 1, from words x0 x1, x2 x3:
  *
  *   column 0: w0 x0 + w1 x1 (SMLAD), w2 x2 (SMLATB)
  *   column 1: w0 x1 (SMLABT),        w1 x2 + w2 x3 (SMLAD)
  *
- * with w0 w1 in one register and w1 w2 in another: six registers hold a channel's weights.  Stride 2
- * needs column 0 only.  See en_dot_quad_s8.c for the rounding. */
+ * Stride 2 does the first of the two, from x0 x1, x2 x3 and from x2 x3, x4 x5.  See en_dsp.h for the
+ * rounding. */
 typedef struct {
     const int8_t *rows[3];
-    int8_t *out;           /* 12 */
-    int32_t step;          /* 16: bytes from one column of the output to the next */
-    int8_t *end;           /* 20: of the columns that are computed in pairs, or singly for stride 2 */
-    int32_t bias;          /* 24: twice what it is, as the codes are */
-    int32_t multiplier;    /* 28 */
-    int32_t right;         /* 32 */
-    int32_t again;         /* 36: rows advance by the depth multiplier only every so many channels */
-    int32_t odd;           /* 40: one more column is left */
-    int32_t row_step;      /* 44: bytes from one channel of the ring to the next */
-    const int8_t *weight;  /* 48 */
-    const int8_t *pair;    /* 52: the channel's bias */
-    int32_t pair_step;     /* 56: to the next bias: 4, 16, 4, ... */
-    int32_t right_offset;  /* 60: of right from the bias: 16, 14, 16, ... */
-    int32_t channels;      /* 64: left */
-    int32_t relu;          /* 68: the least code is the zero point, -128, the largest 127 */
-    en_range range;        /* 72 */
-    int32_t depth_multiplier; /* 84 */
-    int32_t left;          /* 88: rows of the channel */
-    int8_t *row_end;       /* 92: as end, of the row */
-    int32_t count;         /* 96: rows of the output */
-    int32_t row_delta;     /* 100: bytes in the ring from the end of a row to the next one */
-    int32_t gap;           /* 104: bytes in the output from where pairs end to the next row */
-    int32_t out_row;       /* 108: bytes of a row of the output */
+    int8_t *out;
+    int32_t bias;
+    en_factors factors;
+    int32_t step;             /* bytes from one column of the output to the next */
+    int8_t *row_end;          /* of the columns of this row that are computed in pairs */
+    en_range range;
+    const int8_t *weight;
+    const int8_t *pair;       /* the channel's bias */
+    int32_t pair_step;        /* to the next bias: 4, 16, 4, ... */
+    int32_t right_offset;     /* of right from the bias: 16, 14, 16, ... */
+    int32_t channels;         /* left */
+    int32_t relu;
+    int32_t again;            /* rows advance by the depth multiplier only every so many channels */
+    int32_t depth_multiplier;
+    int32_t left;             /* rows of the channel */
+    int8_t *end;              /* as row_end, of the first row */
+    int32_t count;            /* rows of the output */
+    int32_t row_delta;        /* bytes in the ring from the end of a row to the next one */
+    int32_t gap;              /* bytes in the output from where pairs end to the next row */
+    int32_t out_row;          /* bytes of a row of the output */
+    int32_t odd;              /* one more column is left */
+    int32_t row_step;         /* bytes from one channel of the ring to the next */
 } en_depthwise_line;
 
-void en_depthwise_one_dsp(en_depthwise_line *line);
-void en_depthwise_two_dsp(en_depthwise_line *line);
+void en_depthwise_one_dsp(en_depthwise_line line);
+void en_depthwise_two_dsp(en_depthwise_line line);
 
 __asm__(
     ".syntax unified\n"
-    ".section .text.en_depthwise_dsp,\"ax\",%progbits\n"
-    ".p2align 2\n"
     ".thumb\n"
 
-    /* three weights of a kernel row to w0 w1 and w1 w2 */
-    ".macro en_depthwise_weights first, second\n"
-    "ldr r12, [r1], #4\n"
-    "sxtb16 lr, r12\n"
-    "sxtb16 r12, r12, ror #8\n"
-    "pkhbt \\first, lr, r12, lsl #16\n"
-    "pkhtb \\second, lr, r12\n"
-    ".endm\n"
+    /* the line on the stack, behind nine registers */
+    ".equ en_line_rows, 36\n"
+    ".equ en_line_out, 48\n"
+    ".equ en_line_bias, 52\n"
+    ".equ en_line_factors, 56\n"
+    ".equ en_line_step, 64\n"
+    ".equ en_line_row_end, 68\n"
+    ".equ en_line_zero_point, 72\n"
+    ".equ en_line_low, 76\n"
+    ".equ en_line_weight, 84\n"
+    ".equ en_line_pair, 88\n"
+    ".equ en_line_pair_step, 92\n"
+    ".equ en_line_channels, 100\n"
+    ".equ en_line_relu, 104\n"
+    ".equ en_line_again, 108\n"
+    ".equ en_line_depth_multiplier, 112\n"
+    ".equ en_line_left, 116\n"
+    ".equ en_line_end, 120\n"
+    ".equ en_line_count, 124\n"
+    ".equ en_line_row_delta, 128\n"
+    ".equ en_line_out_row, 136\n"
+    ".equ en_line_odd, 140\n"
+    ".equ en_line_row_step, 144\n"
 
-    /* parameters, weights and pointers of a channel; r11 is the line */
-    ".macro en_depthwise_channel\n"
-    "ldrd r1, r2, [r11, #48]\n"
-    "ldrd r3, r4, [r11, #56]\n"
-    "ldr r5, [r2]\n"
-    "ldr r6, [r2, #8]\n"
-    "ldrsh r7, [r2, r4]\n"
-    "lsl r5, r5, #1\n"
-    "strd r5, r6, [r11, #24]\n"
-    "str r7, [r11, #32]\n"
-    "add r2, r2, r3\n"
-    "eor r3, r3, #20\n"
-    "eor r4, r4, #30\n"
-    "strd r3, r4, [r11, #56]\n"
-    "en_depthwise_weights r5, r6\n"
-    "en_depthwise_weights r7, r8\n"
-    "en_depthwise_weights r9, r10\n"
-    "strd r1, r2, [r11, #48]\n"
-    "ldr r0, [r11, #96]\n"
-    "ldr r1, [r11, #20]\n"
-    "strd r0, r1, [r11, #88]\n"
-    "ldrd r0, r2, [r11]\n"
-    "ldrd r3, r4, [r11, #8]\n"
-    ".endm\n"
-
-    /* the next row of the channel; Z if there is none; scratches r12, lr */
-    ".macro en_depthwise_next_row line\n"
-    "ldrd r12, lr, [\\line, #88]\n"
-    "subs r12, #1\n"
-    "beq 8f\n"
-    "str r12, [\\line, #88]\n"
-    "ldr r12, [\\line, #108]\n"
-    "add lr, r12\n"
-    "str lr, [\\line, #92]\n"
-    "ldrd r12, lr, [\\line, #100]\n"
-    "add r0, r12\n"
-    "add r2, r12\n"
-    "add r3, r12\n"
-    "add r4, lr\n"
-    "8:\n"
-    ".endm\n"
-
-    /* the next channel: rows, output, its end; leaves r11, and Z if there is none */
-    ".macro en_depthwise_next\n"
-    "ldr r0, [r11, #36]\n"
-    "subs r0, #1\n"
-    "bne 7f\n"
-    "ldr r1, [r11, #44]\n"
-    "ldrd r2, r3, [r11]\n"
-    "ldr r4, [r11, #8]\n"
-    "add r2, r1\n"
-    "add r3, r1\n"
-    "add r4, r1\n"
-    "strd r2, r3, [r11]\n"
-    "str r4, [r11, #8]\n"
-    "ldr r0, [r11, #84]\n"
-    "7:\n"
-    "str r0, [r11, #36]\n"
-    "ldr r0, [r11, #12]\n"
-    "ldr r1, [r11, #20]\n"
-    "add r0, #1\n"
-    "add r1, #1\n"
-    "str r0, [r11, #12]\n"
-    "str r1, [r11, #20]\n"
-    "ldr r0, [r11, #64]\n"
-    "subs r0, #1\n"
-    "str r0, [r11, #64]\n"
-    ".endm\n"
-
-    /* a code from a sum; multiplier r12, right lr, overwritten unless relu */
-    ".macro en_depthwise_relu sum\n"
-    "smmulr \\sum, \\sum, r12\n"
-    "asrs \\sum, \\sum, lr\n"
-    "sbc \\sum, \\sum, #127\n"
-    "ssat \\sum, #8, \\sum\n"
-    ".endm\n"
-    ".macro en_depthwise_any sum, line\n"
-    "smmulr \\sum, \\sum, r12\n"
-    "add \\sum, \\sum, \\sum, asr #31\n"
-    "asrs \\sum, \\sum, lr\n"
-    "ldrd r12, lr, [\\line, #72]\n"
-    "adc \\sum, \\sum, r12\n"
-    "cmp \\sum, lr\n"
-    "it lt\n"
-    "movlt \\sum, lr\n"
-    "ldr lr, [\\line, #80]\n"
-    "cmp \\sum, lr\n"
-    "it gt\n"
-    "movgt \\sum, lr\n"
-    ".endm\n"
-
-    ".macro en_depthwise_both rows, first, second\n"
-    "ldrd r12, lr, [\\rows], #4\n"
-    "smlad r11, \\first, r12, r11\n"
+    /* registers: r0, r2, r3 rows, r4 output, r5 to r10 weights, r11 and r1 sums, r12 and lr the
+     * rest */
+    ".macro en_depthwise_taps stride, rows, first, second, from=r11\n"
+    "ldrd r12, lr, [\\rows], #4 * \\stride\n"
+    "smlad r11, \\first, r12, \\from\n"
+    ".if \\stride == 1\n"
     "smlabt r1, \\first, r12, r1\n"
     "smlatb r11, \\second, lr, r11\n"
     "smlad r1, \\second, lr, r1\n"
+    ".else\n"
+    "ldr r12, [\\rows]\n"
+    "smlatb r11, \\second, lr, r11\n"
+    "smlad r1, \\first, lr, r1\n"
+    "smlatb r1, \\second, r12, r1\n"
+    ".endif\n"
+    ".endm\n"
+    ".macro en_depthwise_sums stride\n"
+    "ldr r1, [sp, #en_line_bias]\n"
+    "en_depthwise_taps \\stride, r0, r5, r6, r1\n"
+    "en_depthwise_taps \\stride, r2, r7, r8\n"
+    "en_depthwise_taps \\stride, r3, r9, r10\n"
+    "ldrd r12, lr, [sp, #en_line_factors]\n"
+    "smmlar r11, r11, r12, r11\n"
+    "smmlar r1, r1, r12, r1\n"
     ".endm\n"
     ".macro en_depthwise_single rows, first, second\n"
     "ldrd r12, lr, [\\rows], #4\n"
     "smlad r11, \\first, r12, r11\n"
     "smlatb r11, \\second, lr, r11\n"
     ".endm\n"
+    ".macro en_depthwise_store top\n"
+    "ldrd r12, lr, [sp, #en_line_step]\n"
+    "strb r11, [r4]\n"
+    "strb r1, [r4, r12]\n"
+    "add r4, r4, r12, lsl #1\n"
+    "cmp r4, lr\n"
+    "bne \\top\n"
+    ".endm\n"
+    ".macro en_depthwise_clamp sum\n"
+    "cmp \\sum, r12\n"
+    "it lt\n"
+    "movlt \\sum, r12\n"
+    "cmp \\sum, lr\n"
+    "it gt\n"
+    "movgt \\sum, lr\n"
+    ".endm\n"
 
-    /* registers: r0, r2, r3 rows, r4 output, r5 to r10 weights */
-    ".global en_depthwise_one_dsp\n"
-    ".type en_depthwise_one_dsp,%function\n"
+    ".macro en_depthwise_function name, stride\n"
+    ".section .text.\\name,\"ax\",%progbits\n"
+    ".p2align 2\n"
+    ".global \\name\n"
+    ".type \\name,%function\n"
     ".thumb_func\n"
-    "en_depthwise_one_dsp:\n"
+    "\\name:\n"
+    "push {r0-r3}\n"
     "push {r4-r11, lr}\n"
-    "sub sp, #116\n" /* the line, where every load reaches it: 112 bytes */
-    "mov r12, sp\n"
-    "ldm r0!, {r1-r7}\n"
-    "stm r12!, {r1-r7}\n"
-    "ldm r0!, {r1-r7}\n"
-    "stm r12!, {r1-r7}\n"
-    "ldm r0!, {r1-r7}\n"
-    "stm r12!, {r1-r7}\n"
-    "ldm r0!, {r1-r7}\n"
-    "stm r12!, {r1-r7}\n"
+
+    /* a channel: its parameters and weights, which are nine bytes */
     "1:\n"
-    "mov r11, sp\n"
-    "en_depthwise_channel\n"
+    "ldrd r1, r2, [sp, #en_line_weight]\n"
+    "ldrd r3, r4, [sp, #en_line_pair_step]\n"
+    "ldr r5, [r2]\n"
+    "ldr r6, [r2, #8]\n"
+    "ldrb r7, [r2, r4]\n"
+    "mov r8, #1\n"
+    "lsl r6, r6, #1\n"
+    "ror r7, r8, r7\n"
+    "str r5, [sp, #en_line_bias]\n"
+    "strd r6, r7, [sp, #en_line_factors]\n"
+    "add r2, r2, r3\n"
+    "eor r3, r3, #20\n"
+    "eor r4, r4, #30\n"
+    "strd r3, r4, [sp, #en_line_pair_step]\n"
+    "ldr r12, [r1]\n"
+    "sxtb16 lr, r12\n"
+    "sxtb16 r12, r12, ror #8\n"
+    "pkhbt r5, lr, r12, lsl #16\n"
+    "pkhtb r6, lr, r12\n"
+    "ldr r12, [r1, #3]\n"
+    "sxtb16 lr, r12\n"
+    "sxtb16 r12, r12, ror #8\n"
+    "pkhbt r7, lr, r12, lsl #16\n"
+    "pkhtb r8, lr, r12\n"
+    "ldr r12, [r1, #5]\n" /* the last three of four bytes, or the load would leave the array */
+    "sxtb16 lr, r12\n"
+    "sxtb16 r12, r12, ror #8\n"
+    "pkhbt r9, r12, lr\n"
+    "pkhtb r10, r12, lr, asr #16\n"
+    "add r1, r1, #9\n"
+    "strd r1, r2, [sp, #en_line_weight]\n"
+    "ldr r0, [sp, #en_line_count]\n"
+    "ldr r1, [sp, #en_line_end]\n"
+    "str r0, [sp, #en_line_left]\n"
+    "str r1, [sp, #en_line_row_end]\n"
+    "ldrd r0, r2, [sp, #en_line_rows]\n"
+    "ldrd r3, r4, [sp, #en_line_rows + 8]\n"
+
+    /* a row */
     "6:\n"
-    "ldr r12, [sp, #92]\n"
+    "ldr r12, [sp, #en_line_row_end]\n"
     "cmp r4, r12\n"
     "beq 4f\n"
-    "ldr r12, [sp, #68]\n"
+    "ldr r12, [sp, #en_line_relu]\n"
     "cmp r12, #0\n"
     "beq 3f\n"
-
     "2:\n"
-    "ldr r1, [sp, #24]\n"
-    "ldrd r12, lr, [r0], #4\n"
-    "smlad r11, r5, r12, r1\n"
-    "smlabt r1, r5, r12, r1\n"
-    "smlatb r11, r6, lr, r11\n"
-    "smlad r1, r6, lr, r1\n"
-    "en_depthwise_both r2, r7, r8\n"
-    "en_depthwise_both r3, r9, r10\n"
-    "ldrd r12, lr, [sp, #28]\n"
-    "en_depthwise_relu r11\n"
-    "en_depthwise_relu r1\n"
-    "ldr r12, [sp, #16]\n"
-    "ldr lr, [sp, #92]\n"
-    "strb r11, [r4]\n"
-    "strb r1, [r4, r12]\n"
-    "add r4, r4, r12, lsl #1\n"
-    "cmp r4, lr\n"
-    "bne 2b\n"
+    "en_depthwise_sums \\stride\n"
+    "mvn r12, #127\n"
+    "smmlar r11, r11, lr, r12\n"
+    "smmlar r1, r1, lr, r12\n"
+    "ssat r11, #8, r11\n"
+    "ssat r1, #8, r1\n"
+    "en_depthwise_store 2b\n"
     "b 4f\n"
-
     "3:\n"
-    "ldr r1, [sp, #24]\n"
-    "mov r11, r1\n"
-    "en_depthwise_both r0, r5, r6\n"
-    "en_depthwise_both r2, r7, r8\n"
-    "en_depthwise_both r3, r9, r10\n"
-    "ldrd r12, lr, [sp, #28]\n"
-    "en_depthwise_any r11, sp\n"
-    "ldrd r12, lr, [sp, #28]\n"
-    "en_depthwise_any r1, sp\n"
-    "ldr r12, [sp, #16]\n"
-    "ldr lr, [sp, #92]\n"
-    "strb r11, [r4]\n"
-    "strb r1, [r4, r12]\n"
-    "add r4, r4, r12, lsl #1\n"
-    "cmp r4, lr\n"
-    "bne 3b\n"
-
+    "en_depthwise_sums \\stride\n"
+    "ldr r12, [sp, #en_line_zero_point]\n"
+    "add r11, r11, r11, asr #31\n"
+    "add r1, r1, r1, asr #31\n"
+    "smmlar r11, r11, lr, r12\n"
+    "smmlar r1, r1, lr, r12\n"
+    "ldrd r12, lr, [sp, #en_line_low]\n"
+    "en_depthwise_clamp r11\n"
+    "en_depthwise_clamp r1\n"
+    "en_depthwise_store 3b\n"
     "4:\n"
-    "ldr r12, [sp, #40]\n"
+    "ldr r12, [sp, #en_line_odd]\n"
     "cmp r12, #0\n"
     "beq 5f\n"
-    "ldr r11, [sp, #24]\n"
+    "ldr r11, [sp, #en_line_bias]\n"
     "en_depthwise_single r0, r5, r6\n"
     "en_depthwise_single r2, r7, r8\n"
     "en_depthwise_single r3, r9, r10\n"
-    "ldrd r12, lr, [sp, #28]\n"
-    "en_depthwise_any r11, sp\n"
+    "ldrd r12, lr, [sp, #en_line_factors]\n"
+    "smmlar r11, r11, r12, r11\n"
+    "ldr r12, [sp, #en_line_zero_point]\n"
+    "add r11, r11, r11, asr #31\n"
+    "smmlar r11, r11, lr, r12\n"
+    "ldrd r12, lr, [sp, #en_line_low]\n"
+    "en_depthwise_clamp r11\n"
     "strb r11, [r4]\n"
     "5:\n"
-    "en_depthwise_next_row sp\n"
-    "bne 6b\n"
-    "mov r11, sp\n"
-    "en_depthwise_next\n"
-    "bne 1b\n"
-    "add sp, #116\n"
-    "pop {r4-r11, pc}\n"
-    ".size en_depthwise_one_dsp, . - en_depthwise_one_dsp\n"
+    "ldr r12, [sp, #en_line_left]\n"
+    "subs r12, #1\n"
+    "beq 7f\n"
+    "str r12, [sp, #en_line_left]\n"
+    "ldr r12, [sp, #en_line_out_row]\n"
+    "ldr lr, [sp, #en_line_row_end]\n"
+    "add lr, r12\n"
+    "str lr, [sp, #en_line_row_end]\n"
+    "ldrd r12, lr, [sp, #en_line_row_delta]\n"
+    "add r0, r12\n"
+    "add r2, r12\n"
+    "add r3, r12\n"
+    "add r4, lr\n"
+    "b 6b\n"
 
-    ".global en_depthwise_two_dsp\n"
-    ".type en_depthwise_two_dsp,%function\n"
-    ".thumb_func\n"
-    "en_depthwise_two_dsp:\n"
-    "push {r4-r11, lr}\n"
-    "sub sp, #4\n"
-    "mov r11, r0\n"
-    "1:\n"
-    "en_depthwise_channel\n"
-    "mov r1, r11\n"
-    "6:\n"
-    "ldr r12, [r1, #68]\n"
-    "cmp r12, #0\n"
-    "beq 3f\n"
-    "2:\n"
-    "ldr r11, [r1, #24]\n"
-    "en_depthwise_single r0, r5, r6\n"
-    "en_depthwise_single r2, r7, r8\n"
-    "en_depthwise_single r3, r9, r10\n"
-    "ldrd r12, lr, [r1, #28]\n"
-    "en_depthwise_relu r11\n"
-    "ldr r12, [r1, #16]\n"
-    "ldr lr, [r1, #92]\n"
-    "strb r11, [r4]\n"
-    "add r4, r12\n"
-    "cmp r4, lr\n"
-    "bne 2b\n"
-    "b 4f\n"
-    "3:\n"
-    "ldr r11, [r1, #24]\n"
-    "en_depthwise_single r0, r5, r6\n"
-    "en_depthwise_single r2, r7, r8\n"
-    "en_depthwise_single r3, r9, r10\n"
-    "ldrd r12, lr, [r1, #28]\n"
-    "en_depthwise_any r11, r1\n"
-    "ldr r12, [r1, #16]\n"
-    "ldr lr, [r1, #92]\n"
-    "strb r11, [r4]\n"
-    "add r4, r12\n"
-    "cmp r4, lr\n"
-    "bne 3b\n"
-    "4:\n"
-    "en_depthwise_next_row r1\n"
-    "bne 6b\n"
-    "mov r11, r1\n"
-    "en_depthwise_next\n"
+    /* the next channel */
+    "7:\n"
+    "ldr r0, [sp, #en_line_again]\n"
+    "subs r0, #1\n"
+    "bne 8f\n"
+    "ldr r1, [sp, #en_line_row_step]\n"
+    "ldrd r2, r3, [sp, #en_line_rows]\n"
+    "ldr r4, [sp, #en_line_rows + 8]\n"
+    "add r2, r1\n"
+    "add r3, r1\n"
+    "add r4, r1\n"
+    "strd r2, r3, [sp, #en_line_rows]\n"
+    "str r4, [sp, #en_line_rows + 8]\n"
+    "ldr r0, [sp, #en_line_depth_multiplier]\n"
+    "8:\n"
+    "str r0, [sp, #en_line_again]\n"
+    "ldr r0, [sp, #en_line_out]\n"
+    "ldr r1, [sp, #en_line_end]\n"
+    "ldr r2, [sp, #en_line_channels]\n"
+    "add r0, #1\n"
+    "add r1, #1\n"
+    "subs r2, #1\n"
+    "str r0, [sp, #en_line_out]\n"
+    "str r1, [sp, #en_line_end]\n"
+    "str r2, [sp, #en_line_channels]\n"
     "bne 1b\n"
-    "add sp, #4\n"
-    "pop {r4-r11, pc}\n"
-    ".size en_depthwise_two_dsp, . - en_depthwise_two_dsp\n"
-    ".purgem en_depthwise_weights\n"
-    ".purgem en_depthwise_channel\n"
-    ".purgem en_depthwise_next\n"
-    ".purgem en_depthwise_next_row\n"
-    ".purgem en_depthwise_relu\n"
-    ".purgem en_depthwise_any\n"
-    ".purgem en_depthwise_both\n"
+    "pop {r4-r11, lr}\n"
+    "add sp, #16\n"
+    "bx lr\n"
+    ".size \\name, . - \\name\n"
+    ".endm\n"
+    "en_depthwise_function en_depthwise_one_dsp, 1\n"
+    "en_depthwise_function en_depthwise_two_dsp, 2\n"
+    ".purgem en_depthwise_taps\n"
+    ".purgem en_depthwise_sums\n"
     ".purgem en_depthwise_single\n"
+    ".purgem en_depthwise_store\n"
+    ".purgem en_depthwise_clamp\n"
+    ".purgem en_depthwise_function\n"
     ".text\n");
 
 /* what the assembly takes for granted */
-typedef char en_depthwise_line_holds[((offsetof(en_depthwise_line, bias) == 24) &&
-                                      (offsetof(en_depthwise_line, weight) == 48) &&
-                                      (offsetof(en_depthwise_line, range) == 72) &&
-                                      (offsetof(en_depthwise_line, depth_multiplier) == 84) &&
+typedef char en_depthwise_line_holds[((offsetof(en_depthwise_line, factors) == 20) &&
+                                      (offsetof(en_depthwise_line, range) == 36) &&
+                                      (offsetof(en_depthwise_line, channels) == 64) &&
+                                      (offsetof(en_depthwise_line, end) == 84) &&
                                       (sizeof(en_depthwise_line) == 112))
                                          ? 1
                                          : -1];
@@ -321,71 +282,92 @@ typedef char en_depthwise_line_holds[((offsetof(en_depthwise_line, bias) == 24) 
 static void rows_dsp(const en_depthwise *conv, const int8_t *const *rows, int32_t count, int8_t *out)
 {
     const int32_t step = conv->in_channels * conv->depth_multiplier;
-    const int32_t odd = (conv->column_stride == 1) ? (conv->out_columns & 1) : 0;
+    const int32_t odd = conv->out_columns & 1;
+    const int32_t words = (conv->column_stride == 1) ? ((conv->out_columns + 1) / 2)
+                                                     : conv->out_columns;
     en_depthwise_line line;
     line.rows[0] = rows[0];
     line.rows[1] = rows[1];
     line.rows[2] = rows[2];
     line.out = out;
+    line.bias = 0;
+    line.factors.first = 0;
+    line.factors.second = 0;
     line.step = step;
-    line.end = &out[(conv->out_columns - odd) * step];
-    line.again = conv->depth_multiplier;
-    line.odd = odd;
-    line.row_step = conv->ring_columns * 2;
+    line.row_end = NULL;
+    line.range = conv->range;
     line.weight = conv->weight;
     line.pair = (const int8_t *)(const void *)conv->pairs;
     line.pair_step = 4;
     line.right_offset = 16;
     line.channels = conv->block * conv->depth_multiplier;
-    line.relu = ((conv->range.zero_point == -128) && (conv->range.low == -128) &&
-                 (conv->range.high == 127))
-                    ? 1
-                    : 0;
-    line.range = conv->range;
+    line.relu = (conv->fast == EN_RELU) ? 1 : 0;
+    line.again = conv->depth_multiplier;
     line.depth_multiplier = conv->depth_multiplier;
     line.left = count;
-    line.row_end = line.end;
+    line.end = &out[(conv->out_columns - odd) * step];
     line.count = count;
-    line.row_delta = (conv->row_stride * conv->block * conv->ring_columns * 2) -
-                     (4 * ((conv->column_stride == 1) ? ((conv->out_columns + 1) / 2)
-                                                      : conv->out_columns));
+    line.row_delta =
+        (conv->row_stride * conv->block * conv->ring_columns * 2) - (4 * words);
     line.gap = odd * step;
     line.out_row = conv->out_columns * step;
+    line.odd = odd;
+    line.row_step = conv->ring_columns * 2;
     if (conv->column_stride == 1) {
-        en_depthwise_one_dsp(&line);
+        en_depthwise_one_dsp(line);
     } else {
-        en_depthwise_two_dsp(&line);
+        en_depthwise_two_dsp(line);
     }
 }
 #endif
 
-/* Kernel 3x3; weights in variables of their own, which no store can change. */
-static void three_by_three(const en_depthwise *conv, const int8_t *const *rows,
-                           const int8_t *weight, const en_pair *pair, int32_t half,
-                           int8_t *EN_RESTRICT out, int32_t start)
+#if !EN_DSP
+/* A kernel row of four columns of the output, which are stride apart in the input. */
+EN_INLINE void four_columns(const int8_t *from, const int8_t *weight, int32_t stride, int32_t *sums)
 {
-    const int32_t w00 = weight[0], w01 = weight[1], w02 = weight[2];
-    const int32_t w10 = weight[4], w11 = weight[5], w12 = weight[6];
-    const int32_t w20 = weight[8], w21 = weight[9], w22 = weight[10];
+    const int32_t w0 = weight[0];
+    const int32_t w1 = weight[1];
+    const int32_t w2 = weight[2];
+    int32_t s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];
+    s0 += from[0] * w0;
+    s0 += from[1] * w1;
+    s0 += from[2] * w2;
+    s1 += from[stride] * w0;
+    s1 += from[stride + 1] * w1;
+    s1 += from[stride + 2] * w2;
+    s2 += from[2 * stride] * w0;
+    s2 += from[(2 * stride) + 1] * w1;
+    s2 += from[(2 * stride) + 2] * w2;
+    s3 += from[3 * stride] * w0;
+    s3 += from[(3 * stride) + 1] * w1;
+    s3 += from[(3 * stride) + 2] * w2;
+    EN_FINISH(s0, s1, s2, s3);
+    sums[0] = s0;
+    sums[1] = s1;
+    sums[2] = s2;
+    sums[3] = s3;
+}
+
+/* Kernel 3x3: columns of one channel by fours; the last may be computed twice. */
+EN_INLINE void three_by_three(const en_depthwise *conv, const int8_t *const *rows,
+                              const int8_t *weight, const en_pair *pair, int32_t half, int8_t *out,
+                              int32_t start, int32_t stride)
+{
     const int32_t step = conv->in_channels * conv->depth_multiplier;
-    const int32_t stride = conv->column_stride;
-    const int32_t bias = pair->bias[half];
-    const en_scale scale = en_scale_of(pair, half, conv->range);
-    const int8_t *a = &rows[0][start];
-    const int8_t *b = &rows[1][start];
-    const int8_t *c = &rows[2][start];
-    for (int32_t left = conv->out_columns; left > 0; left--) {
-        int32_t sum = bias;
-        sum += (a[0] * w00) + (a[1] * w01) + (a[2] * w02);
-        sum += (b[0] * w10) + (b[1] * w11) + (b[2] * w12);
-        sum += (c[0] * w20) + (c[1] * w21) + (c[2] * w22);
-        *out = en_scaled(sum, &scale);
-        out = &out[step];
-        a = &a[stride];
-        b = &b[stride];
-        c = &c[stride];
+    const int32_t columns = conv->out_columns;
+    for (int32_t done = 0; done < columns; done += 4) {
+        const int32_t column = en_min(done, columns - 4);
+        const int32_t at = start + (column * stride);
+        const int32_t bias = pair->bias[half];
+        int32_t sums[4] = {bias, bias, bias, bias};
+        four_columns(&rows[0][at], weight, stride, sums);
+        four_columns(&rows[1][at], &weight[3], stride, sums);
+        four_columns(&rows[2][at], &weight[6], stride, sums);
+        en_fast_codes(sums[0], sums[1], sums[2], sums[3], pair, half, conv->fast, &conv->range,
+                      &out[column * step], step);
     }
 }
+#endif
 
 static int32_t any(const en_depthwise *conv, const int8_t *const *rows, const int8_t *weight,
                    int32_t start)
@@ -396,7 +378,7 @@ static int32_t any(const en_depthwise *conv, const int8_t *const *rows, const in
         for (int32_t x = 0; x < conv->kernel_columns; x++) {
             sum += a[x] * weight[x];
         }
-        weight = &weight[(conv->kernel_columns + 3) & ~3];
+        weight = &weight[conv->kernel_columns];
     }
     return sum;
 }
@@ -406,19 +388,23 @@ static void channel_row(const en_depthwise *conv, const int8_t *const *rows, int
                         int8_t *out)
 {
     const int32_t step = conv->in_channels * conv->depth_multiplier;
-    const int32_t bytes = conv->kernel_rows * ((conv->kernel_columns + 3) & ~3);
-    const int8_t *weight = &conv->weight[channel * bytes];
+    const int8_t *weight = &conv->weight[channel * conv->kernel_rows * conv->kernel_columns];
     const en_pair *pair = &conv->pairs[channel / 2];
     const int32_t half = channel & 1;
     int32_t start = (channel / conv->depth_multiplier) * conv->ring_columns;
-    if ((conv->kernel_rows == 3) && (conv->kernel_columns == 3)) {
-        three_by_three(conv, rows, weight, pair, half, out, start);
+#if !EN_DSP
+    if ((conv->fast != EN_SLOW) && (conv->out_columns >= 4)) {
+        if (conv->column_stride == 1) {
+            three_by_three(conv, rows, weight, pair, half, out, start, 1);
+        } else {
+            three_by_three(conv, rows, weight, pair, half, out, start, 2);
+        }
         return;
     }
-    for (int32_t x = 0; x < conv->out_columns; x++) {
+#endif
+    for (int32_t column = 0; column < conv->out_columns; column++) {
         const int32_t sum = pair->bias[half] + any(conv, rows, weight, start);
-        *out = en_code(sum, pair->multiplier[half], pair->right[half], conv->range);
-        out = &out[step];
+        out[column * step] = en_code(sum, pair->multiplier[half], pair->right[half], conv->range);
         start += conv->column_stride;
     }
 }

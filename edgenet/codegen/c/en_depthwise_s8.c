@@ -8,11 +8,24 @@ static void blank(const en_depthwise *conv, int8_t *to, int32_t codes)
 {
 #if EN_DSP
     if (conv->fast != 0) {
-        const uint32_t half = (uint16_t)(2 * conv->in_zero_point);
+        const uint32_t half = (uint16_t)conv->in_zero_point;
         const uint32_t both = half | (half << 16);
         uint32_t *words = (uint32_t *)(void *)to;
-        for (int32_t index = 0; index < (codes / 2); index++) {
-            words[index] = both;
+        const uint32_t *end = &words[codes / 2];
+        while ((end - words) >= 8) {
+            words[0] = both;
+            words[1] = both;
+            words[2] = both;
+            words[3] = both;
+            words[4] = both;
+            words[5] = both;
+            words[6] = both;
+            words[7] = both;
+            words = &words[8];
+        }
+        while (words != end) {
+            *words = both;
+            words = &words[1];
         }
         return;
     }
@@ -91,7 +104,7 @@ void en_depthwise_s8(const en_depthwise *conv, const int8_t *in, int8_t *out, in
             blank(&part, scratch, conv->kernel_rows * part.block * conv->ring_columns);
         }
         block(&part, &in[first], &out[first * conv->depth_multiplier], scratch);
-        part.weight = &part.weight[outputs * conv->kernel_rows * ((conv->kernel_columns + 3) & ~3)];
+        part.weight = &part.weight[outputs * conv->kernel_rows * conv->kernel_columns];
         part.pairs = &part.pairs[outputs / 2];
     }
 }

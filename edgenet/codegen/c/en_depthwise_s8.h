@@ -4,7 +4,7 @@
  * and with their padding, before the output takes their place:
  *
  *   portable  int8   [row][channel][columns of the ring]
- *   DSP       int16  the same, each twice the code (see en_dot.h) */
+ *   DSP       int16  the same */
 #ifndef EN_DEPTHWISE_S8_H
 #define EN_DEPTHWISE_S8_H
 
@@ -13,7 +13,7 @@
 EN_BEGIN
 
 typedef struct {
-    const int8_t *weight; /* [channel][kernel row][kernel columns, filled up to a multiple of 4] */
+    const int8_t *weight; /* [channel][kernel row][kernel column] */
     const en_pair *pairs; /* [channel / 2] */
     en_range range;
     int32_t in_rows;
@@ -32,7 +32,7 @@ typedef struct {
     int32_t ring_columns; /* even; what every output column covers, and all input columns */
     int32_t block;        /* channels that the ring holds: all, or a multiple of 4 at a time */
     int32_t whole;        /* there is scratch for all rows that are covered, not just for a ring */
-    int32_t fast;         /* kernel 3x3, column stride 1 or 2, and as in en_dot.h */
+    int32_t fast;         /* EN_SLOW unless the kernel is 3x3, the column stride 1 or 2 */
 } en_depthwise;
 
 /* scratch: 2 * rows * block * columns of the ring bytes, where rows are those of the kernel, or, if

@@ -22,7 +22,7 @@ typedef struct {
     int32_t terms;        /* the same, filled up to a multiple of 4 with weights of 0 */
     int32_t channels;     /* of the output */
     en_range range;
-    int32_t fast; /* twice every sum fits 32 bits, multipliers are 2^30 at least, rights 2 to 31 */
+    int32_t fast; /* EN_SLOW, ... */
 } en_dot;
 
 /* Lay bytes of four rows out, as many words as they fill, the last filled up with 0; where the
@@ -37,8 +37,8 @@ const int8_t *en_dot_unpack_s8(const en_dot *dot, int32_t room, int8_t *to);
 
 /* Codes of the four pixels of a quad, dot->channels each, with what en_dot_unpack_s8 gave.  The
  * output may lie where the rows came from, but not where the quad is. */
-void en_dot_quad_s8(const en_dot *dot, const int8_t *unpacked, const int8_t *EN_RESTRICT quad,
-                    int8_t *EN_RESTRICT out);
+void en_dot_quad_s8(const en_dot *dot, const int8_t *unpacked, const int8_t *quad,
+                    int8_t *out);
 
 /* Codes of one row, which takes 2 * terms bytes of scratch.  The output may lie on the row. */
 void en_dot_row_s8(const en_dot *dot, const int8_t *row, int8_t *scratch, int8_t *out);

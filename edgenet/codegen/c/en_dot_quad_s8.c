@@ -12,10 +12,9 @@
  *
  * The first four terms start from the biases; the others are a loop of four times four terms, of
  * which the first round leaves some out, or all where skipped is negative.  Arguments stay on the
- * stack, where every load reaches them.  kind: 0 halves do not matter, 1 they do, 2 they do, and
- * low and high are not those of int8. */
+ * stack, where every load reaches them. */
 void en_dot_quad_dsp(const int8_t *quad, const int8_t *weight, int8_t *out, int32_t step,
-                     const int8_t *out_end, const int8_t *quad_end, int32_t skipped, int32_t kind,
+                     const int8_t *out_end, const int8_t *quad_end, int32_t skipped, int32_t fast,
                      const en_pair *pairs, en_range range);
 
 __asm__(
@@ -78,7 +77,7 @@ __asm__(
     ".endm\n"
 
     /* stack: 0 quad, 4 where sums begin, 8 out, 12 step, 52 end of the first pixel, 56 end of the
-     * quad, 60 where the loop begins, 64 kind, 68 pair, 72 zero point, 76 low, 80 high */
+     * quad, 60 where the loop begins, 64 fast, 68 pair, 72 zero point, 76 low, 80 high */
     ".section .text.en_dot_quad_dsp,\"ax\",%progbits\n"
     ".p2align 2\n"
     ".global en_dot_quad_dsp\n"
@@ -144,7 +143,8 @@ __asm__(
     ".endr\n"
     "ldr r0, [sp, #64]\n"
     "ldr r12, [sp, #72]\n"
-    "cbz r0, 4f\n"
+    "cmp r0, #2\n" /* EN_FULL */
+    "blt 4f\n"
     ".irp sum, r4, r5, r6, r7, r8, r9, r10, r11\n"
     "add \\sum, \\sum, \\sum, asr #31\n"
     ".endr\n"
@@ -156,7 +156,7 @@ __asm__(
     "smmlar \\sum, \\sum, r3, r12\n"
     ".endr\n"
     "cmp r0, #2\n"
-    "beq 8f\n"
+    "bgt 8f\n"
     ".irp sum, r4, r5, r6, r7, r8, r9, r10, r11\n"
     "ssat \\sum, #8, \\sum\n"
     ".endr\n"
@@ -215,33 +215,53 @@ static void quad_dsp(const en_dot *dot, const int8_t *unpacked, const int8_t *qu
 {
     const int32_t blocks = (dot->terms / 4) - 1; /* but for the first */
     const int32_t skipped = (blocks > 0) ? ((4 - (blocks & 3)) & 3) : -1;
-    const int32_t kind = (en_is_relu(dot->range) != 0) ? 0 : ((en_is_full(dot->range) != 0) ? 1 : 2);
     en_dot_quad_dsp(quad, (unpacked != NULL) ? unpacked : dot->weight, out, dot->channels,
-                    &out[dot->channels], &quad[8 * dot->terms], skipped, kind,
+                    &out[dot->channels], &quad[8 * dot->terms], skipped, dot->fast,
                     (unpacked != NULL) ? NULL : dot->pairs, dot->range);
 }
 #endif
 
 /* Four codes of one channel. */
-static inline void store(const en_dot *dot, const int32_t *sums, const en_pair *pair, int32_t half,
-                         int8_t *EN_RESTRICT out)
+EN_INLINE void store(const en_dot *dot, const en_pair *pair, int32_t half, int32_t s0, int32_t s1,
+                     int32_t s2, int32_t s3, int8_t *out)
 {
     const int32_t channels = dot->channels;
-    const int32_t bias = pair->bias[half];
-    const en_scale scale = en_scale_of(pair, half, dot->range);
-    out[0] = en_scaled(sums[0] + bias, &scale);
-    out[channels] = en_scaled(sums[1] + bias, &scale);
-    out[2 * channels] = en_scaled(sums[2] + bias, &scale);
-    out[3 * channels] = en_scaled(sums[3] + bias, &scale);
+    const int32_t sums[4] = {s0, s1, s2, s3};
+#if !EN_DSP
+    if (dot->fast != EN_SLOW) {
+        en_fast_codes(s0, s1, s2, s3, pair, half, dot->fast, &dot->range, out, channels);
+        return;
+    }
+#endif
+    for (int32_t pixel = 0; pixel < 4; pixel++) {
+        out[pixel * channels] =
+            en_code(sums[pixel], pair->multiplier[half], pair->right[half], dot->range);
+    }
 }
 
-void en_dot_quad_s8(const en_dot *dot, const int8_t *unpacked, const int8_t *EN_RESTRICT quad,
-                    int8_t *EN_RESTRICT out)
+/* One term of four pixels and two channels; sums in variables of their own stay in registers. */
+#define EN_DOT_TERM(term)                                                                          \
+    do {                                                                                           \
+        const int32_t w0 = weight[term];                                                           \
+        const int32_t w1 = weight[(term) + 4];                                                     \
+        a0 += w0 * from[term];                                                                     \
+        b0 += w1 * from[term];                                                                     \
+        a1 += w0 * from[(term) + 4];                                                               \
+        b1 += w1 * from[(term) + 4];                                                               \
+        a2 += w0 * from[(term) + 8];                                                               \
+        b2 += w1 * from[(term) + 8];                                                               \
+        a3 += w0 * from[(term) + 12];                                                              \
+        b3 += w1 * from[(term) + 12];                                                              \
+    } while (0)
+
+void en_dot_quad_s8(const en_dot *dot, const int8_t *unpacked, const int8_t *quad,
+                    int8_t *out)
 {
     const int8_t *weight = dot->weight;
     const en_pair *pair = dot->pairs;
+    const int8_t *end = &quad[4 * dot->terms];
 #if EN_DSP
-    if (dot->fast != 0) {
+    if (dot->fast != EN_SLOW) {
         quad_dsp(dot, unpacked, quad, out);
         return;
     }
@@ -249,29 +269,20 @@ void en_dot_quad_s8(const en_dot *dot, const int8_t *unpacked, const int8_t *EN_
     (void)unpacked;
 #endif
     for (int32_t channel = 0; channel < dot->channels; channel += 2) {
-        int32_t first[4] = {0, 0, 0, 0};
-        int32_t second[4] = {0, 0, 0, 0};
-        const int8_t *a = quad;
-        const int8_t *end = &quad[4 * dot->terms];
-        while (a != end) {
-            for (int32_t term = 0; term < 4; term++) {
-                const int32_t w0 = weight[term];
-                const int32_t w1 = weight[term + 4];
-                first[0] += w0 * a[term];
-                second[0] += w1 * a[term];
-                first[1] += w0 * a[term + 4];
-                second[1] += w1 * a[term + 4];
-                first[2] += w0 * a[term + 8];
-                second[2] += w1 * a[term + 8];
-                first[3] += w0 * a[term + 12];
-                second[3] += w1 * a[term + 12];
-            }
-            a = &a[16];
+        int32_t a0 = pair->bias[0], a1 = a0, a2 = a0, a3 = a0;
+        int32_t b0 = pair->bias[1], b1 = b0, b2 = b0, b3 = b0;
+        const int8_t *from = quad;
+        do {
+            EN_DOT_TERM(0);
+            EN_DOT_TERM(1);
+            EN_DOT_TERM(2);
+            EN_DOT_TERM(3);
+            from = &from[16];
             weight = &weight[8];
-        }
-        store(dot, first, pair, 0, &out[channel]);
+        } while (from != end);
+        store(dot, pair, 0, a0, a1, a2, a3, &out[channel]);
         if ((channel + 1) < dot->channels) {
-            store(dot, second, pair, 1, &out[channel + 1]);
+            store(dot, pair, 1, b0, b1, b2, b3, &out[channel + 1]);
         }
         pair = &pair[1];
     }

@@ -54,7 +54,7 @@ static void row_dsp(const en_dot *dot, const int8_t *row, int8_t *scratch, int8_
             four_terms(&weight, &a, sums);
         }
         for (int32_t half = 0; (half < 2) && ((channel + half) < dot->channels); half++) {
-            out[channel + half] = en_fast_code(
+            out[channel + half] = en_factored_code(
                 sums[half], en_factors_of(pair->multiplier[half], pair->right[half]), dot->range);
         }
         pair = &pair[1];

@@ -44,8 +44,8 @@ static inline int32_t en_add_high(int32_t a, int32_t b, int32_t to)
  *   sum + sum * first = sum * (2^32 + first) / 2^32: first is twice the multiplier, less 2^32;
  *   zero point + that * second:                      second is 2^(32 - right).
  *
- * Between the two, halves go away from zero where one is taken off negative numbers.  That is
- * of no account where the zero point is the least code: negative numbers end there anyhow. */
+ * Between the two, one is taken off negative numbers, so that their halves go away from zero.  With
+ * EN_RELU that is of no account. */
 typedef struct {
     int32_t first;
     int32_t second;
@@ -59,23 +59,12 @@ static inline en_factors en_factors_of(int32_t multiplier, int32_t right)
     return factors;
 }
 
-/* A sum, bias included, to its code, where en_dot.h says that this is fast. */
-static inline int8_t en_fast_code(int32_t sum, en_factors factors, en_range range)
+/* A sum, bias included, to its code. */
+static inline int8_t en_factored_code(int32_t sum, en_factors factors, en_range range)
 {
     int32_t code = en_add_high(sum, factors.first, sum);
     code = en_add_high(code + (code >> 31), factors.second, range.zero_point);
     return (int8_t)en_min(en_max(code, range.low), range.high);
-}
-
-/* Whether halves matter, and whether the codes are all that int8 has. */
-static inline int32_t en_is_relu(en_range range)
-{
-    return (range.zero_point == -128) && (range.low == -128) && (range.high == 127);
-}
-
-static inline int32_t en_is_full(en_range range)
-{
-    return (range.low == -128) && (range.high == 127);
 }
 
 #endif

@@ -4,6 +4,29 @@
 
 #include "en_common.h"
 
+/* High 32 bits of twice * multiplier, halves up. */
+static inline int32_t en_high_of_twice(int32_t twice, int32_t multiplier)
+{
+#if EN_DSP
+    int32_t high;
+    __asm__("smmulr %0, %1, %2" : "=r"(high) : "r"(twice), "r"(multiplier));
+    return high;
+#elif defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)
+    /* no product of 64 bits: four products of halves */
+    const int32_t upper = twice >> 16;
+    const int32_t lower = twice & 0xFFFF;
+    const int32_t by_upper = multiplier >> 16;
+    const int32_t by_lower = multiplier & 0xFFFF;
+    const int32_t first =
+        (upper * by_lower) + (int32_t)(((uint32_t)lower * (uint32_t)by_lower) >> 16);
+    const uint32_t second = ((uint32_t)first & 0xFFFFU) + ((uint32_t)lower * (uint32_t)by_upper);
+    return (upper * by_upper) + (first >> 16) + (int32_t)((second + 0x8000U) >> 16);
+#else
+    const int64_t product = (int64_t)twice * multiplier;
+    return (int32_t)(product >> 32) + (int32_t)(((uint32_t)product) >> 31);
+#endif
+}
+
 /* High 32 bits of 2 * a * b, halves up: SaturatingRoundingDoublingHighMul.  The one case that
  * saturates, both INT32_MIN, is left out: multipliers are never negative. */
 static inline int32_t en_high_multiply(int32_t a, int32_t b)
@@ -43,37 +66,46 @@ static inline int8_t en_code(int32_t sum, int32_t multiplier, int32_t right, en_
     return (int8_t)en_min(en_max(code, range.low), range.high);
 }
 
-/* What the codes of one channel have in common, taken out of loops. */
-typedef struct {
-    int32_t multiplier;
-    int32_t left;  /* bits before the multiplication */
-    int32_t right; /* bits behind it, less one; the last of them is rounded */
-    int32_t round; /* whether anything is shifted out */
-    en_range range;
-} en_scale;
-
-static inline en_scale en_scale_of(const en_pair *pair, int32_t half, en_range range)
+#if !EN_DSP
+/* Four sums that are fast to the codes of one channel, step apart; nothing here overflows. */
+EN_INLINE void en_fast_codes(int32_t s0, int32_t s1, int32_t s2, int32_t s3, const en_pair *pair,
+                             int32_t half, int32_t fast, const en_range *range, int8_t *out,
+                             int32_t step)
 {
+    const int32_t multiplier = pair->multiplier[half];
     const int32_t right = pair->right[half];
-    en_scale scale;
-    scale.multiplier = pair->multiplier[half];
-    scale.left = en_max(-right, 0);
-    scale.right = en_max(right - 1, 0);
-    scale.round = (right > 0) ? 1 : 0;
-    scale.range = range;
-    return scale;
-}
-
-/* en_code with what was taken out. */
-static inline int8_t en_scaled(int32_t sum, const en_scale *scale)
-{
-    const int32_t lifted = (int32_t)((uint32_t)sum << (uint32_t)scale->left);
-    int32_t code = en_high_multiply(lifted, scale->multiplier);
-    if (scale->round != 0) {
-        code = (((code + (code >> 31)) >> scale->right) + 1) >> 1;
+    const int32_t rounding = (int32_t)1 << (right - 1);
+    s0 = en_high_of_twice(2 * s0, multiplier);
+    s1 = en_high_of_twice(2 * s1, multiplier);
+    s2 = en_high_of_twice(2 * s2, multiplier);
+    s3 = en_high_of_twice(2 * s3, multiplier);
+    if (fast == EN_RELU) {
+        s0 = ((s0 + rounding) >> right) - 128;
+        s1 = ((s1 + rounding) >> right) - 128;
+        s2 = ((s2 + rounding) >> right) - 128;
+        s3 = ((s3 + rounding) >> right) - 128;
+        s0 = en_min(en_max(s0, -128), 127);
+        s1 = en_min(en_max(s1, -128), 127);
+        s2 = en_min(en_max(s2, -128), 127);
+        s3 = en_min(en_max(s3, -128), 127);
+    } else {
+        const int32_t zero_point = range->zero_point;
+        const int32_t low = range->low;
+        const int32_t high = range->high;
+        s0 = ((s0 + (s0 >> 31) + rounding) >> right) + zero_point;
+        s1 = ((s1 + (s1 >> 31) + rounding) >> right) + zero_point;
+        s2 = ((s2 + (s2 >> 31) + rounding) >> right) + zero_point;
+        s3 = ((s3 + (s3 >> 31) + rounding) >> right) + zero_point;
+        s0 = en_min(en_max(s0, low), high);
+        s1 = en_min(en_max(s1, low), high);
+        s2 = en_min(en_max(s2, low), high);
+        s3 = en_min(en_max(s3, low), high);
     }
-    code += scale->range.zero_point;
-    return (int8_t)en_min(en_max(code, scale->range.low), scale->range.high);
+    out[0] = (int8_t)s0;
+    out[step] = (int8_t)s1;
+    out[2 * step] = (int8_t)s2;
+    out[3 * step] = (int8_t)s3;
 }
+#endif
 
 #endif
