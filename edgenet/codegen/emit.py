@@ -235,20 +235,21 @@ class _Writer:
                 yield chains.call(self._name, layer)
             for number, call in () if isinstance(layer, Rows) else enumerate(layer.calls):
                 places = [*(plan.addresses[value] for value in call.inputs), at]
-                if call.scratch:
-                    places.append(plan.scratch.get(layer.layer.name, 0))
-                arguments = [
-                    f"&{_struct_name(layer, number)}",
-                    *(f"&a[{place}]" for place in places),
-                ]
+                scratch = plan.scratch.get(layer.layer.name, 0)
                 yield self._chosen(
                     [
-                        f"    {self._name}_{one.kernel}({', '.join(arguments)});"
+                        self._statement(
+                            one, _struct_name(layer, number), [*places, *[scratch] * one.scratch]
+                        )
                         for one in call.flavours
                     ]
                 )
             size = self._program.graph.values[output].size
             yield f"    done(hook, context, {index}, &a[{at}], {size});"
+
+    def _statement(self, call: Call, struct: str, places: Sequence[int]) -> str:
+        arguments = ", ".join([f"&{struct}", *(f"&a[{place}]" for place in places)])
+        return f"    {self._name}_{call.kernel}({arguments});"
 
     def info(self, labels: Sequence[str]) -> str:
         """What there is to know, and the labels.
