@@ -31,5 +31,5 @@ def used(step: Step) -> int:
 
 
 def _place(region: Region) -> str:
-    name = "scratch" if region.value is None else f"t{region.value}"
+    name = region.name if region.value is None else f"t{region.value}"
     return f"{name} {region.address}-{region.end}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from pathlib import Path
 
@@ -322,3 +323,6 @@ def test_the_report_names_what_is_never_whole():
     (layer,) = chains_of(made)
     inner = made.graph.layers[made.layers.index(layer)].name
     assert f"{inner} runs row by row" in files["REPORT.md"]
+    recorded = json.loads(files["REPORT.json"])["layers"][made.layers.index(layer)]
+    assert recorded["row_by_row"] == [stage.lowered.layer.name for stage in layer.stages]
+    assert "3 rows for DEPTHWISE_CONV_2D 3" in files["arena.svg"]
