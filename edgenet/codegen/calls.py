@@ -75,7 +75,7 @@ def _mean(layer: g.Mean, graph: Graph) -> Lowered:
         "range": range_of(layer.out),
     }
     call = Call("en_mean_s8", "en_mean", fields, layer.inputs)
-    return one(layer, call, 0, {layer.inputs[0]: _IN_PLACE}, 0)
+    return mve.mean(one(layer, call, 0, {layer.inputs[0]: _IN_PLACE}, 0), layer)
 
 
 def _add(layer: g.Add, graph: Graph) -> Lowered:

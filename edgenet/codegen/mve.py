@@ -124,6 +124,23 @@ def add(lowered: Lowered, layer: g.Add) -> Lowered:
     return _with(lowered, flavour, 0)
 
 
+def mean(lowered: Lowered, layer: g.Mean) -> Lowered:
+    """MEAN, four channels at a time."""
+    right = pack.right_shift(layer.out)
+    if not _fit(right):
+        return lowered
+    (call,) = lowered.calls
+    kept = "pixels", "channels", "bias", "multiplier"
+    fields: dict[str, Field] = {
+        **{name: call.fields[name] for name in kept},
+        "left": -int(right[0]),
+        "range": range_of(layer.out),
+    }
+    return _with(
+        lowered, replace(call, kernel="en_mean_mve_s8", struct="en_mean_mve", fields=fields), 0
+    )
+
+
 def _with(lowered: Lowered, flavour: Call, scratch: int, walk: int = _ANYWHERE) -> Lowered:
     """With an MVE flavour, and room for both.
 

@@ -16,6 +16,7 @@
 #include "en_copy_s8.h"
 #include "en_depthwise_mve_s8.h"
 #include "en_depthwise_s8.h"
+#include "en_mean_mve_s8.h"
 #include "en_mean_s8.h"
 #include "en_pad_s8.h"
 #include "en_pool.h"
@@ -75,6 +76,7 @@ static void call(uint32_t kernel, const void *p, int8_t **a)
     case 12: en_conv_1x1_mve_s8((const en_conv_1x1_mve *)p, a[0], a[1], a[2]); break;
     case 13: en_conv_mve_s8((const en_conv_mve *)p, a[0], a[1], a[2]); break;
     case 14: en_depthwise_mve_s8((const en_depthwise_mve *)p, a[0], a[1], a[2]); break;
+    case 15: en_mean_mve_s8((const en_mean_mve *)p, a[0], a[1]); break;
 #endif
     default: exit(6);
     }

@@ -21,6 +21,7 @@ ORDER = (
     "en_add_s8", "en_conv_1x1_s8", "en_conv_s8", "en_copy_s8", "en_depthwise_s8", "en_mean_s8",
     "en_pad_s8", "en_pool_average_s8", "en_pool_max_s8", "en_softmax_s8", "en_table_s8",
     "en_add_mve_s8", "en_conv_1x1_mve_s8", "en_conv_mve_s8", "en_depthwise_mve_s8",
+    "en_mean_mve_s8",
 )  # fmt: skip
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Werror")
