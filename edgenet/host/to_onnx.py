@@ -46,6 +46,7 @@ def to_onnx(graph: nn.Module, example: Tensor, *, int8: bool) -> bytes:
         rewriter = _Rewriter(model)
         rewriter.fold_weights()
         rewriter.make_activations_unsigned()
+        rewriter.clamp_codes()
         rewriter.quantize_biases()
         ends = rewriter.expose_integer_ends()
         rewriter.prune()
@@ -130,6 +131,32 @@ class _Rewriter:
                 name = f"{node.input[0]}_zero_point"
                 self._add(name, zero_point)
             node.input[2] = name
+
+    def clamp_codes(self) -> None:
+        """A ReLU or ReLU6 between a layer and its QuantizeLinear becomes a Clip of the codes.
+
+        Both give the same codes, but ONNX Runtime fuses a layer into its integer kernel only where
+        the QuantizeLinear follows at once.
+        """
+        for node in [n for n in self.graph.node if n.op_type in ("Relu", "Clip")]:
+            quantize = self._consumer(node.output[0], "QuantizeLinear")
+            if quantize is None:
+                continue
+            scale, zero_point = (self.constants[name] for name in quantize.input[1:])
+            high = 255.0
+            if node.op_type == "Clip":
+                most = self.constants[node.input[2]].astype(np.float64)
+                high = min(high, float(zero_point + np.rint(most / scale)))
+            result = quantize.output[0]
+            bounds = [f"{result}_low", f"{result}_high"]
+            self._add(bounds[0], np.array(zero_point, np.uint8))
+            self._add(bounds[1], np.array(high, np.uint8))
+            quantize.input[0] = node.input[0]
+            quantize.output[0] = f"{result}_before"
+            clip = helper.make_node("Clip", [quantize.output[0], *bounds], [result])
+            self.graph.node.insert(list(self.graph.node).index(quantize) + 1, clip)
+            self.graph.node.remove(node)
+            self.producers |= {result: clip, quantize.output[0]: quantize}
 
     def expose_integer_ends(self) -> dict[str, Quantization]:
         """Drop the QuantizeLinear of the input and the DequantizeLinear of the output.

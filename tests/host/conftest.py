@@ -49,19 +49,25 @@ class Translated:
 
 @pytest.fixture(scope="session")
 def translated() -> Callable[..., Translated]:
-    """A function of architecture, alpha, side and depth multiplier."""
+    """A function of architecture, alpha, side, depth multiplier and padding."""
     once = cache(_translate)
 
     def translate(
-        arch: str = "mobilenet_v1", alpha: float = 0.25, side: int = 96, depth_multiplier: int = 1
+        arch: str = "mobilenet_v1",
+        alpha: float = 0.25,
+        side: int = 96,
+        depth_multiplier: int = 1,
+        padding: str = "same",
     ) -> Translated:
-        return once(arch, alpha, side, depth_multiplier)
+        return once(arch, alpha, side, depth_multiplier, padding)
 
     return translate
 
 
-def _translate(arch: str, alpha: float, side: int, depth_multiplier: int) -> Translated:
-    spec = ModelSpec(arch, alpha, LABELS, Preprocess(side, side), depth_multiplier=depth_multiplier)
+def _translate(
+    arch: str, alpha: float, side: int, depth_multiplier: int, padding: str
+) -> Translated:
+    spec = ModelSpec(arch, alpha, LABELS, Preprocess(side, side), depth_multiplier, padding)
     torch.manual_seed(0)
     network = build(spec).eval()
     # an untrained network's batch norms do nothing and its biases are zero; a trained one's are not
