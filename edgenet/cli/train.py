@@ -114,6 +114,7 @@ def command(ctx: click.Context, /, output: Path, resume: bool, **options: Any) -
 
     A killed run goes on with: edgenet train --resume -o DIR
     """
+    options["network"] = _network(options)
     first = os.environ.get("LOCAL_RANK", "0") == "0"
     with StageProgress(None if first else io.StringIO()) as progress:
         progress("loading torch", 0, 1)
@@ -169,7 +170,7 @@ def _settings(options: dict[str, Any], progress: StageProgress) -> Settings:
     data = options["data"]
     if data is None:
         raise UsageError("--data is missing; give digits, cifar10 or a folder of class folders")
-    wanted = {**_network(options), "resize": options["resize"]}
+    wanted = {**options["network"], "resize": options["resize"]}
     recipe = recipes.scaled(
         recipes.load(options["recipe"] or default_recipe(data), options["changes"]),
         epochs=options["epochs"],

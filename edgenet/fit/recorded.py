@@ -41,12 +41,18 @@ def table() -> Table:
 
 
 def code(made: Program, core: str) -> int | None:
-    """Bytes of a program's code; None where its core or its kernels were not recorded."""
+    """Bytes of a program's code; None where its core or its kernels were not recorded.
+
+    Kernels are those of the smallest recorded program that has all of them.
+    """
     known = table().cores.get(core)
-    if known is None or key(made) not in known.kernels:
+    if known is None:
+        return None
+    enough = [size for names, size in known.kernels.items() if {*made.kernels} <= {*names.split()}]
+    if not enough:
         return None
     calls = sum(known.calls.get(name, 0) * count for name, count in counted(made).items())
-    return known.kernels[key(made)] + round(calls)
+    return min(enough) + round(calls)
 
 
 def key(made: Program) -> str:

@@ -53,15 +53,7 @@ def heading(found: Fit) -> str:
 def notes(found: Fit) -> Iterator[str]:
     """What the numbers must not be read without."""
     if found.stack:
-        exact = all(row.exact for row in found.rows if row.ram is not None)
-        how = (
-            "the planner's and the linker's, to the byte"
-            if exact
-            else (
-                "the planner's; code is of recorded sizes, since there is no arm-none-eabi-gcc here"
-            )
-        )
-        yield f"Flash and RAM are {how}; {found.stack:,} bytes of stack count too."
+        yield f"{_generated(found)}; {found.stack:,} bytes of stack count too."
     else:
         yield "Flash is the int8 .tflite's size, within 1 %."
         if not found.calibration:
@@ -83,6 +75,16 @@ def notes(found: Fit) -> Iterator[str]:
             names += [row.point.arch] if row.point.arch not in names else []
     for reason, names in refused.items():
         yield f"Not on this device: {', '.join(names)} ({reason})."
+
+
+def _generated(found: Fit) -> str:
+    """Where the flash and RAM of generated code come from."""
+    known = [row for row in found.rows if row.ram is not None]
+    if any(row.flash is None for row in known):
+        return "RAM is the planner's; code of this core is not known, flash must hold the weights"
+    if all(row.exact for row in known):
+        return "Flash and RAM are the planner's and the linker's, to the byte"
+    return "RAM is the planner's; code is of recorded sizes, without arm-none-eabi-gcc"
 
 
 def headings(found: Fit, *, every: bool = False) -> list[str]:

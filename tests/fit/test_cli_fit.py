@@ -1,0 +1,170 @@
+"""``edgenet fit`` and ``edgenet train --like``: words, exit codes, files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from edgenet.cli.main import main
+from edgenet.errors import RecordError, UsageError
+from edgenet.fit import calibration, record
+from edgenet.fit.calibration import Seen
+from edgenet.fit.point import grid
+
+SOME = ("--arch", "v1", "--alpha", "0.25,0.5", "--imgsz", "32,48", "--classes", "10")
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def fit(*words: str) -> Result:
+    return CliRunner().invoke(main, ["fit", *words])
+
+
+def calibrated(path: Path) -> None:
+    points = grid(["v1"], [0.25, 0.5, 1.0], [96, 160], 10)
+    seen = [
+        Seen(
+            point, "int8.tflite", 1, 1e-7 * point.cost().multiply_adds, (), 10**7, "pc", "LiteRT 2"
+        )
+        for point in points
+    ]
+    calibration.save(calibration.calibrate(seen, "pc"), path)
+
+
+def test_the_table_says_what_fits_and_what_to_train():
+    result = fit("--target", "pc", "--arch", "v1", "--classes", "10", "--max-flash", "1M")
+    assert result.exit_code == 0, result.output
+    assert "10 of 20 networks fit; at most flash 1,048,576 bytes" in result.stdout
+    assert "edgenet train --like mobilenet_v1_0.5_224" in result.stdout
+    assert "published of float models on ImageNet" in result.stdout
+    assert "not published" in result.stdout  # of 96 pixels
+
+
+def test_json_is_what_train_takes(tmp_path):
+    result = fit("--target", "pc", "--arch", "v2", "--max-flash", "2M", "--json")
+    assert result.exit_code == 0
+    file = tmp_path / "fit.json"
+    file.write_text(result.stdout)
+    found = record.read(file)
+    assert record.like(str(file)) == record.like(found.recommended)
+    assert found.row(found.recommended).fits
+    assert found.command == "edgenet fit --target pc --arch v2 --max-flash 2M --json"
+
+
+def test_nothing_fits_and_the_nearest_is_named():
+    result = fit("--target", "pc", *SOME, "--max-flash", "100K")
+    assert result.exit_code == 3
+    assert "nothing fits; the nearest is mobilenet_v1_0.25_32 with" in result.stderr
+    assert "of 102,400 bytes of flash, " in result.stderr
+    assert "% too much" in result.stderr
+
+
+@pytest.mark.parametrize("option", [("--max-latency", "5ms"), ("--max-ram", "9M")])
+def test_limits_that_need_a_calibration_are_refused_with_its_command(option):
+    result = fit("--target", "rpi", "--board", "pi4", *option)
+    assert result.exit_code == 2
+    assert "pi4 was never calibrated" in result.stderr
+    assert "edgenet fit --target rpi --board pi4 --calibrate" in result.stderr
+
+
+def test_a_calibrated_board_has_latency_and_a_front_by_it(tmp_path):
+    calibrated(tmp_path / "pc.json")
+    page = tmp_path / "fit.html"
+    result = fit(
+        "--target", "pc", "--arch", "v1", "--classes", "10", "--max-latency", "10ms",
+        "--calibration", str(tmp_path / "pc.json"), "--html", str(page), "--json",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["cost"] == "latency_ms"
+    for row in found["rows"]:
+        assert row["latency_ms"] == pytest.approx(1e-7 * row["macs"], rel=0.1)
+        assert ("latency" in row["over"]) == (row["latency_ms"] > 10)
+    text = page.read_text()
+    assert "<svg" in text
+    assert "http" not in text.replace("https://", "").partition("<body>")[2]
+
+
+def test_profiles_calibrate_a_board_for_good(tmp_path):
+    place = tmp_path / "config" / "edgenet" / "calibration" / "pc.json"
+    calibrated(place)
+    result = fit("--target", "pc", *SOME)
+    assert "Latency: int8.tflite with 1 thread on LiteRT 2, from 6 networks" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--target", "mcu"], "choose one with --board (esp32s3, "),
+        (["--target", "mcu", "--board", "host"], "choose a microcontroller"),
+        (["--target", "mcu", "--board", "pi4"], "no board of mcu 'pi4'"),
+        (["--target", "rpi", "--board", "pi44"], "did you mean 'pi4'?"),
+        (["--target", "pc", "--max-flash", "512"], "512K (512 x 1024)"),
+        (["--target", "pc", "--max-latency", "50ms"], "never calibrated"),
+        (["--target", "pc", "--instructions"], "drop --instructions"),
+        (["--target", "pc", "--arch", "v7"], "no architecture 'v7'"),
+        (["--target", "pc", "--alpha", "0"], "alpha is 0.0"),
+        (["--target", "rpi", "--calibrate", "x.json"], "--board"),
+        (["--target", "pc", "--num-threads", "2"], "never calibrated"),
+    ],
+)
+def test_bad_words_are_refused_in_a_sentence(words, said):
+    result = fit(*words)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_microcontroller_has_limits_of_its_own(tmp_path):
+    pytest.importorskip("flatbuffers")
+    own = tmp_path / "own.toml"
+    own.write_text(
+        'name = "own"\ntitle = "Mine"\ncore = "xtensa-lx6"\nflash_bytes = 400000\n'
+        'ram_bytes = 20000\n[source]\nflash_bytes = "https://example.org"\n'
+        'ram_bytes = "https://example.org"\n'
+    )
+    result = fit("--target", "mcu", "--board", str(own), *SOME, "--arch", "v1,v3", "--all")
+    assert result.exit_code == 0, result.output
+    assert "flash 400,000 bytes of own, RAM 20,000 bytes of own" in result.stdout
+    assert "code of this core is not known, flash must hold the weights; 1,024" in result.stdout
+    assert (
+        "Not on this device: mobilenet_v3_small, mobilenet_v3_large (operator HARD_SWISH"
+        in result.stdout
+    )
+    again = fit("--target", "mcu", "--board", str(own), *SOME, "--arch", "v1,v3", "--all")
+    assert again.stdout == result.stdout
+
+
+def test_a_name_or_a_record_says_which_network_to_train(tmp_path):
+    assert record.like("mobilenet_v2_0.35_96") == ("mobilenet_v2", 0.35, 96)
+    with pytest.raises(UsageError, match="names no alpha"):
+        record.like("mobilenet_v2")
+    with pytest.raises(UsageError, match="nothing at"):
+        record.like("absent.json")
+    (tmp_path / "x.json").write_text("{}")
+    with pytest.raises(RecordError, match="edgenet fit --json"):
+        record.like(str(tmp_path / "x.json"))
+
+
+def test_a_record_of_nothing_that_fits_cannot_be_trained(tmp_path):
+    result = fit("--target", "pc", *SOME, "--max-flash", "100K", "--json")
+    (tmp_path / "none.json").write_text(result.stdout)
+    with pytest.raises(RecordError, match="nothing fits"):
+        record.like(str(tmp_path / "none.json"))
+
+
+@pytest.mark.parametrize(
+    "option", [("--arch", "mobilenet_v1"), ("--alpha", "1"), ("--imgsz", "96")]
+)
+def test_like_and_what_it_says_exclude_each_other(option, tmp_path):
+    words = ["train", "--data", "digits", "--like", "mobilenet_v1_0.25_32", *option]
+    result = CliRunner().invoke(main, [*words, "-o", str(tmp_path / "run")])
+    assert result.exit_code == 2
+    assert f"drop {option[0]}, or drop --like" in result.stderr

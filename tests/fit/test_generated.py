@@ -1,0 +1,92 @@
+"""What untrained networks take on microcontrollers is what real programs take, to the byte."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from edgenet.board import load
+from edgenet.cost import Configuration
+from edgenet.errors import GraphError, LimitExceeded
+from edgenet.fit import linked, recorded
+from edgenet.fit.cache import Cache
+from edgenet.fit.constants import bytes_of, shortened
+from edgenet.fit.footprint import Footprint
+from edgenet.fit.generated import Generator, generate
+from edgenet.fit.point import Point
+
+pytest.importorskip("flatbuffers")
+SMALL = Point("mobilenet_v1", 0.25, 32, 2)
+
+
+def test_the_program_multiplies_as_often_as_the_network():
+    for arch in ("mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small_minimalistic"):
+        made = generate(Point(arch, 0.35, 64, 10))
+        assert made.macs == Configuration(arch, 0.35, 64, 64, 10).cost().multiply_adds
+
+
+def test_a_network_without_kernels_is_refused():
+    with pytest.raises(GraphError, match="not supported"):
+        generate(Point("mobilenet_v3_small", 1.0, 32, 10))
+
+
+@pytest.mark.slow
+def test_a_budget_of_ram_is_kept_or_refused():
+    whole = generate(SMALL).plan.size
+    assert generate(SMALL, sram_budget=whole - 1000).plan.size <= whole - 1000
+    with pytest.raises(LimitExceeded):
+        generate(SMALL, sram_budget=100)
+
+
+def test_a_shortened_program_has_one_element_of_each_constant():
+    made = generate(SMALL)
+    short = shortened(made)
+    assert bytes_of(made, "cortex-m4") > 100_000
+    assert bytes_of(short, "cortex-m4") < 2000
+    assert (short.plan, short.kernels, short.macs) == (made.plan, made.kernels, made.macs)
+
+
+def test_code_is_estimated_from_what_was_recorded(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    found = Generator(load("stm32f746")).footprint(SMALL)
+    made = generate(SMALL)
+    assert not found.exact
+    assert found.ram == made.plan.size
+    assert found.constants == bytes_of(made, "cortex-m7")
+    assert 8_000 < found.flash - found.constants < 20_000
+
+
+def test_a_core_that_was_not_recorded_has_no_flash():
+    assert recorded.code(generate(SMALL), "xtensa-lx7") is None
+    assert Generator(load("esp32s3")).footprint(SMALL).flash is None
+
+
+@pytest.mark.slow
+@pytest.mark.tool("arm-none-eabi-gcc")
+@pytest.mark.parametrize("board", ["pico", "stm32f746", "mps3-an547"])
+def test_flash_and_ram_are_those_of_the_whole_program_linked(board, tmp_path):
+    generator = Generator(load(board))
+    for point in (
+        SMALL,
+        Point("mobilenet_v1", 0.25, 96, 10),
+        Point("mobilenet_v2", 0.35, 96, 10),
+        Point("mobilenet_v3_small_minimalistic", 0.5, 96, 10),
+    ):
+        found = generator.footprint(point)
+        whole = linked.build(generate(point), load(board), tmp_path / point.name)
+        assert found.exact
+        assert (found.flash, found.ram) == (whole.flash, whole.ram)
+        estimate = found.constants + recorded.code(generate(point), load(board).core)
+        assert estimate == pytest.approx(found.flash, abs=700)
+
+
+def test_what_was_found_is_kept_until_the_generator_changes(tmp_path):
+    found = Footprint(flash=1, ram=2, macs=3, exact=True, constants=4)
+    Cache("gcc 1", tmp_path).put(SMALL, "cortex-m4", None, found)
+    assert Cache("gcc 1", tmp_path).get(SMALL, "cortex-m4", None) == found
+    assert Cache("gcc 1", tmp_path).get(SMALL, "cortex-m7", None) is None
+    assert Cache("gcc 1", tmp_path).get(SMALL, "cortex-m4", 100) is None
+    assert Cache("gcc 2", tmp_path).get(SMALL, "cortex-m4", None) is None
+    # and what the other compiler left is gone
+    assert Cache("gcc 1", tmp_path).get(SMALL, "cortex-m4", None) is None
