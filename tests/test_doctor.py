@@ -348,5 +348,14 @@ def test_a_coral_is_examined(found: EdgeTpus, status: str, says: str) -> None:
     assert ready(examine(device(edgetpu=found)))
 
 
+def test_compilers_for_microcontrollers_come_with_the_command_that_brings_them() -> None:
+    facts = dataclasses.replace(device(), tools={"cc": "12.2.0", "qemu-system-arm": None})
+    compiler, emulator = (check for check in examine(facts) if check.part == "mcu")
+    assert (compiler.status, compiler.found) == ("ok", "12.2.0")
+    assert emulator.status == "missing"
+    assert emulator.mend == "sudo apt install qemu-system-arm"
+    assert ready(examine(facts))
+
+
 def test_a_machine_without_a_coral_hears_nothing_of_it() -> None:
     assert {one.part for one in examine(device())} == {"base", "engine", "image", "host"}

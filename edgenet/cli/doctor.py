@@ -16,6 +16,7 @@ _PARTS = {
     "engine": "inference engines (one is needed to run bundles)",
     "image": "pictures",
     "device": "accelerators",
+    "mcu": "microcontrollers (target mcu; other targets do without)",
     "host": "training and exporting (a PC's work; a device does without)",
 }
 _COLOURS = {"ok": "green", "warning": "yellow", "missing": "yellow", "broken": "red"}

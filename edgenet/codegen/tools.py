@@ -21,6 +21,12 @@ PACKAGES = {
     HOST_COMPILER: "build-essential",
 }
 """The Debian packages that bring each command."""
+NEEDED = {
+    HOST_COMPILER: "board host",
+    COMPILER: "building for Cortex-M",
+    EMULATOR: "running and counting there",
+}
+"""What each command is for."""
 
 
 ENGINE = "c"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Literal
 
@@ -11,6 +11,7 @@ import msgspec
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from edgenet.codegen import tools
 from edgenet.doctor.facts import EdgeTpus, Facts, Loaded
 from edgenet.doctor.wheels import WHEELS
 
@@ -18,7 +19,7 @@ from edgenet.doctor.wheels import WHEELS
 _PAGE = 4096
 
 Status = Literal["ok", "warning", "missing", "broken"]
-Part = Literal["base", "engine", "image", "device", "host"]
+Part = Literal["base", "engine", "image", "device", "mcu", "host"]
 
 _OPENCV = (
     *("opencv-python-headless", "opencv-python"),
@@ -58,6 +59,7 @@ def examine(facts: Facts) -> list[Check]:
         _package(facts, "onnxruntime", ranges.of("onnxruntime"), "engine", "onnx"),
         _opencv(facts, ranges.of("opencv-python-headless")),
         *_edgetpu(facts.edgetpu),
+        *_tools(facts.tools),
         *_host(facts, ranges),
     ]
 
@@ -221,6 +223,16 @@ def _coral(found: EdgeTpus) -> tuple[Status, str, str | None]:
     if any(one.slow for one in found.devices):
         return "warning", "it is at a USB 2 port; a USB 3 port is about twice as fast", None
     return "ok", "", None
+
+
+def _tools(found: Mapping[str, str | None]) -> Iterator[Check]:
+    """Compilers and the emulator for microcontrollers."""
+    for name, version in found.items():
+        if version is not None:
+            yield Check(name, "mcu", "ok", version, "")
+            continue
+        mend = f"sudo apt install {tools.PACKAGES[name]}"
+        yield Check(name, "mcu", "missing", None, tools.NEEDED[name], "not installed", mend)
 
 
 def _host(facts: Facts, ranges: _Ranges) -> Iterator[Check]:

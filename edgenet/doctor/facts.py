@@ -12,12 +12,13 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgenet.codegen import tools
 from edgenet.doctor.wheels import System
 from edgenet.environment import architecture
-from edgenet.errors import EngineError, MissingDevice, MissingPackage
+from edgenet.errors import EngineError, MissingDevice, MissingPackage, TargetError
 from edgenet.runtime import edgetpu, edgetpu_device
 from edgenet.runtime.edgetpu_device import Device
 
@@ -71,6 +72,7 @@ class Facts:
         installed: version of each installed package, by its name in lower case with hyphens.
         loaded: what came of loading each of ``MODULES`` that is there.
         edgetpu: what there is of the Coral.
+        tools: version of each compiler and emulator for microcontrollers; None where it is missing.
     """
 
     system: System
@@ -83,6 +85,7 @@ class Facts:
     installed: Mapping[str, str]
     loaded: Mapping[str, Loaded]
     edgetpu: EdgeTpus = EdgeTpus()
+    tools: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def gather() -> Facts:
@@ -113,7 +116,15 @@ def gather() -> Facts:
             if importlib.util.find_spec(module.partition(".")[0]) is not None
         },
         edgetpu=_edgetpu(),
+        tools={name: _tool(name) for name in tools.NEEDED},
     )
+
+
+def _tool(command: str) -> str | None:
+    try:
+        return tools.version(command).removeprefix(f"{command} ")
+    except TargetError:
+        return None
 
 
 def _edgetpu() -> EdgeTpus:
