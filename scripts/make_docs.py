@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import networks_table
 
 from edgenet.architecture import format_name
 from edgenet.drift.record import DriftReport, Result
@@ -105,6 +106,7 @@ def pages() -> dict[Path, str]:
     made = {TABLE: table(found)}
     for folder in sorted(WEIGHTS.iterdir()):
         made[folder / "README.md"] = card(folder, found[folder.name])
+    made[networks_table.PAGE] = networks_table.page(found)
     return made
 
 

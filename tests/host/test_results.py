@@ -23,6 +23,7 @@ def make_docs() -> ModuleType:
     spec = importlib.util.spec_from_file_location("make_docs", ROOT / "scripts" / "make_docs.py")
     assert spec is not None
     assert spec.loader is not None
+    sys.path.insert(0, str(ROOT / "scripts"))  # for the modules beside it
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # where msgspec looks up the types that its records name
     spec.loader.exec_module(module)
