@@ -54,6 +54,7 @@ def test_cmake_builds_the_folder_and_its_test_passes(folder, tmp_path):
     assert "100% tests passed" in run("ctest", "--test-dir", tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.tool("cmake")
 @pytest.mark.tool("cc")
 def test_a_cmake_project_adds_the_folder_and_links_it(folder, tmp_path):
@@ -72,6 +73,7 @@ def test_a_cmake_project_adds_the_folder_and_links_it(folder, tmp_path):
     assert not list((tmp_path / "build").rglob("net_example"))
 
 
+@pytest.mark.slow
 @pytest.mark.tool("cmake")
 @pytest.mark.tool("arm-none-eabi-gcc")
 def test_cmake_cross_compiles(folder, tmp_path):

@@ -133,7 +133,9 @@ def test_a_program_knows_what_it_is_and_its_labels(tmp_path):
 COMPILERS = [
     pytest.param(("gcc", *STRICT), marks=pytest.mark.tool("cc"), id="gcc"),
     pytest.param(("g++", "-x", "c++", *WARNINGS), marks=pytest.mark.tool("cc"), id="g++"),
-    pytest.param(("clang", *STRICT), marks=pytest.mark.tool("clang"), id="clang"),
+    pytest.param(
+        ("clang", *STRICT), marks=[pytest.mark.tool("clang"), pytest.mark.slow], id="clang"
+    ),
     pytest.param(
         ("clang++", "-x", "c++", *WARNINGS),
         marks=[pytest.mark.tool("clang"), pytest.mark.slow],
@@ -152,7 +154,7 @@ COMPILERS = [
     ),
     pytest.param(
         ("riscv64-unknown-elf-gcc", *RISCV, *STRICT),
-        marks=pytest.mark.tool("riscv64-unknown-elf-gcc"),
+        marks=[pytest.mark.tool("riscv64-unknown-elf-gcc"), pytest.mark.slow],
         id="riscv",
     ),
 ]
