@@ -22,6 +22,9 @@ _ANYWHERE = -(2**31)
 _ROWS, _COLUMNS = 4, 3
 """The largest depthwise kernel."""
 
+_REACH = 2**16
+"""Bytes that offsets of eight bytes stay below."""
+
 
 def up_to_sixteen(count: int) -> int:
     """The next multiple of 16."""
@@ -77,6 +80,8 @@ def depthwise(lowered: Lowered, layer: g.Depthwise) -> Lowered:
     number = {name: value for name, value in call.fields.items() if isinstance(value, int)}
     width = number["out_columns"]
     ring = max(layer.padding.left + number["in_columns"], (width - 1) * stride + columns)
+    if 7 * max(4 * ring, channels) >= _REACH:
+        return lowered
     kept = "out_rows", "out_columns", "kernel_rows", "row_stride", "column_stride"
     fields: dict[str, Field] = {
         # loads of sixteen bytes reach beyond the last twelve

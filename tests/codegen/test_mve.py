@@ -329,3 +329,5 @@ def test_layers_that_mve_does_not_compute_exactly_keep_the_common_kernel():
     ):
         case = drawn.depthwise((6, 6), 4, multiplier, kernel, (stride, stride), g.Padding())
         assert case.lowered.calls[0].mve is None
+    wide = drawn.depthwise((3, 2400), 1, 1, (3, 3), (1, 1), g.Padding())
+    assert wide.lowered.calls[0].mve is None

@@ -77,7 +77,7 @@ typedef struct {
     int8_t left[4];
 } en_quad;
 
-/* The same of one channel, nine bytes. */
+/* The same of one channel: nine bytes, of which words are loaded where they lie, unaligned. */
 #if EN_MVE
 typedef struct __attribute__((packed)) {
     int32_t bias;

@@ -160,8 +160,9 @@ __asm__(
     "add sp, #4\n"
     "pop {r4-r11, pc}\n"
     ".size \\name, . - \\name\n"
-    ".endm\n"
+    ".endm\n");
 
+__asm__(
     ".macro en_dot_mve_function name, pixels\n"
     "en_dot_mve_enter \\name\n"
     "add r2, r1, r4\n"
