@@ -87,6 +87,21 @@ def test_an_unfinished_run_is_continued(folder, tmp_path):
         (("--data", "digits", "--lr", "0"), 2, "--lr is 0.0; it must be above 0"),
         (("--data", "digits", "--init", "nowhere"), 1, "nothing at 'nowhere'; a checkpoint is"),
         (("--data", "digits", "--freeze", "all", "--epochs", "1"), 2, "give 'features' or 0 to 13"),
+        (
+            ("--data", "digits", "--weights", "no.pth"),
+            1,
+            "nothing at 'no.pth'; give a .safetensors",
+        ),
+        (
+            ("--data", "digits", "--weights", "imagenet", "--arch", "mobilenet_v2_cifar"),
+            2,
+            "no ImageNet weights are known for mobilenet_v2_cifar 1; there are some for mobile",
+        ),
+        (
+            ("--data", "digits", "--weights", "imagenet", "--init", "default"),
+            2,
+            "--init and --weights are both given",
+        ),
         (("--resume",), 2, "holds no run to resume"),
         (("--resume", "--epochs", "3"), 2, "--epochs cannot change in a run that is resumed"),
     ],

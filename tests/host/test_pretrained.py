@@ -11,11 +11,13 @@ import numpy as np
 import published
 import pytest
 import torch
+from click.testing import CliRunner
 from huggingface_hub import constants
 from safetensors.torch import save_file
 
+from edgenet.cli.main import main
 from edgenet.errors import CheckpointError, UsageError
-from edgenet.host import layouts, pretrained
+from edgenet.host import checkpoint, layouts, pretrained
 from edgenet.host.models import build
 from edgenet.host.settings import default_spec
 from edgenet.spec import ModelSpec, Preprocess
@@ -291,3 +293,42 @@ def test_weights_decide_the_network_where_nothing_else_is_said(tmp_path: Path) -
 def test_two_starts_are_one_too_many(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--init and --weights are both given"):
         default_spec("digits", ("a",), init=tmp_path, wanted=NOTHING, weights="imagenet")
+
+
+@pytest.mark.slow
+def test_a_run_from_published_weights_goes_on_and_is_exported(small: Path, tmp_path: Path) -> None:
+    """Symmetric padding and the one mean go with the checkpoint all the way to the device."""
+
+    def run(*words: object) -> str:
+        result = CliRunner().invoke(main, list(map(str, words)))
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    network = ("--arch", "mobilenet_v3_small", "--alpha", 0.5, "--imgsz", 32)
+    rest = ("--data", "digits", "--epochs", 1, "--freeze", "features", "-o", tmp_path / "run")
+    said = run("train", "--weights", small, *network, *rest)
+    assert f"starting from {small}, with a new head" in said
+    (tmp_path / "run" / "checkpoint.json").unlink()  # as if killed just before the end
+    assert "starting from" in run("train", "--resume", "-o", tmp_path / "run")
+    record, trained = checkpoint.load_network(tmp_path / "run")
+    assert (record.spec.padding, record.spec.preprocess.mean) == ("symmetric", (114 / 255,) * 3)
+    fresh = build(record.spec)
+    pretrained.find(str(small), "mobilenet_v3_small", 0.5).give(fresh, record.spec)
+    assert torch.equal(
+        trained.blocks.get_submodule("3.expand.conv").weight,
+        fresh.blocks.get_submodule("3.expand.conv").weight,
+    )
+    run(
+        "export",
+        "--target",
+        "pc",
+        "--model",
+        tmp_path / "run",
+        "--data",
+        "digits",
+        "--calib-samples",
+        8,
+        "-o",
+        tmp_path / "bundle",
+    )
+    assert "equal" in run("verify", tmp_path / "bundle")
