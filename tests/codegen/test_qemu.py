@@ -13,6 +13,7 @@ import pytest
 from networks import random_network
 
 from edgenet.board import emulated
+from edgenet.board import emulated
 from edgenet.codegen import emit, qemu
 from edgenet.codegen.program import program
 from edgenet.errors import TargetError, UsageError
@@ -67,7 +68,7 @@ def test_random_networks_are_bit_exact_on(name, seed, tmp_path):
         "mps2-an386",
         *(
             pytest.param(name, marks=pytest.mark.slow)
-            for name in ("mps2-an385", "mps2-an500", "mps2-an505", "mps3-an547")
+            for name in ("mps2-an385", "mps2-an500", "mps2-an505", "mps3-an547", "pico")
         ),
     ],
 )
@@ -78,8 +79,7 @@ def test_kernels_equal_the_reference_on(name, tmp_path):
     cases = [case for case in (layers.random_case(rng) for _ in range(400)) if case is not None]
     records = [layers.record(c, c.lowered.calls[0], pointer=4) for c in cases]
     (tmp_path / "in.bin").write_bytes(b"".join(records))
-    core = [f"-mcpu={board.core}", "-mthumb", "-std=c11", "-O2"]
-    core += [] if board.core == "cortex-m3" else ["-mfloat-abi=hard", "-mfpu=auto"]
+    core = [*qemu.core_flags(board.core), "-std=c11", "-O2"]
     (tmp_path / "entry.c").write_text(
         "extern void initialise_monitor_handles(void);\n"
         "int driver_main(int argc, char **argv);\n"
@@ -96,8 +96,16 @@ def test_kernels_equal_the_reference_on(name, tmp_path):
         link += [f"-T{tmp_path / 'board.ld'}", "-o", str(tmp_path / "elf")]
         sources = map(str, [*files, *sorted(layers.SOURCES.glob("*.c"))])
         subprocess.run([*compiler, *link, *sources], check=True)
-    command = ["qemu-system-arm", "-M", name, "-nographic", "-monitor", "none", "-serial", "none"]
-    command += ["-semihosting-config", "enable=on,target=native", "-kernel", "elf"]
+    machine = emulated(board).machine
+    command = ["qemu-system-arm", "-M", machine, "-nographic", "-monitor", "none"]
+    command += [
+        "-serial",
+        "none",
+        "-semihosting-config",
+        "enable=on,target=native",
+        "-kernel",
+        "elf",
+    ]
     subprocess.run(command, cwd=tmp_path, check=True)
     found = np.fromfile(tmp_path / "out.bin", np.int8)
     expected = np.concatenate([case.expected.ravel() for case in cases])

@@ -66,10 +66,20 @@ class Layers:
         """Factors that spread sums over the codes; some shift to the left, or by nothing."""
         rng = self.rng
         kind = rng.integers(4)
-        reach = {0: 40.0, 1: 0.6, 2: 0.01}.get(int(kind), 1.0)
+        reach = {0: 40.0, 1: 0.6, 2: 0.01}.get(int(kind), 40.0)
         base = reach / (terms**0.5 * (5000 if kind else 20))
-        pairs = [g_multiplier(float(base * factor)) for factor in rng.uniform(0.3, 3, count)]
+        factors = base * rng.uniform(0.3, 3, count)
+        if rng.random() < 0.4:  # halves between two codes are frequent
+            factors = 2 ** np.round(np.log2(factors))
+        pairs = [g_multiplier(float(factor)) for factor in factors]
         multiplier, shift = np.array(pairs, np.int64).T
+        if rng.random() < 0.1:  # what scales that are far apart come to
+            multiplier[0], shift[0] = 0, 0
+        return self.coded(multiplier, shift)
+
+    def coded(self, multiplier: np.ndarray, shift: np.ndarray) -> g.Output:
+        """Codes as after a ReLU, all codes with any zero point, or some codes only."""
+        rng = self.rng
         if rng.random() < 0.5:
             return g.Output(multiplier, shift, -128, -128, 127)
         low, high = sorted(int(x) for x in rng.integers(-128, 128, 2))
@@ -126,10 +136,13 @@ class Layers:
 
     def add(self, size) -> Case:
         rng = self.rng
-        parts = [g_multiplier(float(f)) for f in rng.uniform(0.05, 0.5, 2)]
+        even = rng.random() < 0.5  # halves between two codes are frequent
+        factors = rng.permutation([0.5, 0.25 if even else rng.uniform(0.001, 0.5)])
+        parts = [g_multiplier(float(factor)) for factor in factors]
         points = tuple(int(x) for x in rng.integers(-128, 128, 2))
-        multiplier, shift = g_multiplier(float(rng.uniform(0.3, 3) / 2**20))
-        out = g.Output(np.array([multiplier]), np.array([shift]), int(rng.integers(-128, 128)))
+        bits = 20 if rng.random() < 0.8 else int(rng.integers(0, 30))
+        multiplier, shift = g_multiplier(float((1 if even else rng.uniform(0.3, 3)) / 2**bits))
+        out = self.coded(np.array([multiplier]), np.array([shift]))
         layer = g.Add(
             "X 0", (0, 1), 2, points, (parts[0][0], parts[1][0]), (parts[0][1], parts[1][1]), 20,
             out,
@@ -191,7 +204,7 @@ def random_case(rng: np.random.Generator) -> Case:
             "max" if rng.random() < 0.5 else "average", size, some(1, 5), kernel, stride, padding
         ),
         8: lambda: draw.mean(size, some(1, 9)),
-        9: lambda: draw.add(some(1, 50)),
+        9: lambda: draw.add(some(1, 50) + 2048 * some(0, 1)),
         10: lambda: draw.softmax(some(1, 3), some(1, 300)),
     }
     return rest[int(kind)]()
