@@ -128,11 +128,9 @@ class _Drawing:
         for number, layer in enumerate(self._program.layers):
             if isinstance(layer, Rows):
                 x, end = self._x(self._columns[number]), self._x(self._columns[number + 1])
-                for kind, y, height in (("chain", _TOP, _HEIGHT), ("rows", _TOP + _HEIGHT + 3, 3)):
-                    yield (
-                        f'<rect class="{kind}" x="{x}" y="{y}" width="{end - x}"'
-                        f' height="{height}"/>'
-                    )
+                wide, y = end - x, _TOP + _HEIGHT + 3
+                yield f'<rect class="chain" x="{x}" y="{_TOP}" width="{wide}" height="{_HEIGHT}"/>'
+                yield f'<rect class="rows" x="{x + 1}" y="{y}" width="{wide - 2}" height="3"/>'
 
     def _grid(self) -> Iterator[str]:
         right = _LEFT + self._width

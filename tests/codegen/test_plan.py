@@ -12,7 +12,7 @@ from networks import random_network
 
 from edgenet import int8, tflite
 from edgenet.codegen.passes import simplify
-from edgenet.codegen.plan import Plan, Work, plan
+from edgenet.codegen.plan import Part, Plan, Work, plan
 from edgenet.int8.graph import Graph
 from edgenet.report import arena as report
 
@@ -46,8 +46,20 @@ def drawn(seed: int) -> tuple[Graph, list[Work], dict[int, tuple[Stream, Stream]
             sizes = graph.values[index].size, graph.values[layer.output].size
             streams[number] = Stream(rng, *sizes), Stream(rng, *sizes)
             walks = {index: (streams[number][0].distance, streams[number][1].distance)}
-        works.append(Work(int(rng.integers(0, 200)), walks))
+        slots = int(rng.integers(1, 4))
+        parts = [] if rng.random() < 0.5 else _parts(rng, slots, graph.values[layer.inputs[0]].size)
+        works.append(Work(int(rng.integers(0, 200)), walks, slots, tuple(parts)))
     return graph, works, streams
+
+
+def _parts(rng: np.random.Generator, slots: int, source: int) -> list[Part]:
+    """Bytes for some slots; each may lie over so much of the input as has been read by then."""
+    parts = []
+    for number in range(int(rng.integers(1, 5))):
+        first, last = np.sort(rng.integers(0, slots, 2)).tolist()
+        size, free = int(rng.integers(1, 90)), source * first // slots
+        parts.append(Part(f"part {number}", size, first, last, size - free))
+    return parts
 
 
 def simulate(
@@ -70,12 +82,33 @@ def simulate(
         if work.scratch:
             start = found.scratch[layer.name]
             memory[start : start + work.scratch] = -2
+        size = len(region(layer.output))
+        _parts_kept(memory, region(layer.inputs[0]), found, layer, work, size)
+        if work.parts:  # which lie over what has been read, as if the layer were done with it
+            region(layer.inputs[0])[:] = layer.inputs[0]
         _run(region, layer, step, streams.get(number))
         if work.scratch:
             assert (memory[start : start + work.scratch] == -2).all()
         assert (region(layer.output) == layer.output).all()
     for port in graph.outputs:
         assert (region(port.value) == port.value).all()
+
+
+def _parts_kept(memory, source, found, layer, work, size) -> None:
+    """In each slot, parts are as they were written, and what is not read yet of the input, too."""
+    addresses = found.parts.get(layer.name, ())
+    spans = [memory[at : at + p.size] for at, p in zip(addresses, work.parts, strict=True)]
+    out = found.addresses[layer.output]
+    for at, part in zip(addresses, work.parts, strict=True):
+        assert at + part.size <= out or out + size <= at
+    for slot in range(work.slots):
+        for number, (part, span) in enumerate(zip(work.parts, spans, strict=True)):
+            if part.first == slot:
+                span[:] = -10 - number
+        assert (source[len(source) * slot // work.slots :] == layer.inputs[0]).all()
+        for number, (part, span) in enumerate(zip(work.parts, spans, strict=True)):
+            if part.first <= slot <= part.last:
+                assert (span == -10 - number).all()
 
 
 def _run(region, layer, step, streams) -> None:
@@ -117,7 +150,7 @@ def test_the_memory_map_names_every_byte_in_use():
     for step, layer, work in zip(found.steps, graph.layers, works, strict=True):
         names = {region.value for region in step.regions}
         assert {*layer.inputs, layer.output} <= names
-        assert (None in names) == bool(work.scratch)
+        assert (None in names) == bool(work.scratch or work.parts)
         assert all(one.address <= other.address for one, other in pairwise(step.regions))
         assert max(region.end for region in step.regions) <= found.size
         assert report.used(step) <= found.size

@@ -149,8 +149,13 @@ def check(data: bytes, folder: Path, most: int = 6) -> int:
 
 @pytest.fixture(scope="module")
 def fused() -> Program:
-    """A small network of which three layers are a chain, in place."""
-    *_, made = chains.budgets(chains.chain(5), 2)
+    """A small network of which three layers are a chain, in place, two of them padded."""
+    *_, made = chains.budgets(chains.separable(3), 2)
+    (layer,) = chains_of(made)
+    assert [(stage.kernel_rows, stage.padded) for stage in layer.stages] == [
+        (3, True), (1, False), (3, True),
+    ]  # fmt: skip
+    assert len(np.unique(made.golden().outputs[0])) > 30  # or a wrong row might not show
     return made
 
 
@@ -167,9 +172,10 @@ def test_a_chain_is_exact_and_touches_nothing_outside_its_plan(watched):
 
 @pytest.mark.slow
 @pytest.mark.tool("cc")
-@pytest.mark.parametrize("seed", range(100, 140))
+@pytest.mark.parametrize("seed", range(100, 130))
 def test_many_chains_are_exact_and_touch_nothing_outside_their_plan(seed, tmp_path):
-    check(chains.chain(seed), tmp_path)
+    check(chains.chain(seed), tmp_path / "any", 4)
+    check(chains.separable(seed), tmp_path / "separable", 4)
 
 
 @pytest.mark.slow
@@ -195,7 +201,7 @@ def test_each_region_that_the_plan_gives_is_asked_for(fused, watched):
             assert done.returncode not in (0, WRONG)
             assert "use-after-poison" in done.stderr
             tried += 1
-    assert tried > 10
+    assert tried > 4
 
 
 def test_a_chain_can_start_no_later_over_its_input(fused):
@@ -312,7 +318,7 @@ def test_rows_cost_few_instructions(tmp_path):
 @pytest.mark.parametrize("board", ["mps2-an385", "mps2-an386", "mps3-an547"])
 @pytest.mark.parametrize("seed", range(6))
 def test_many_chains_are_exact_on(board, seed, tmp_path):
-    for number, made in enumerate(chains.budgets(chains.chain(seed), 4)):
+    for number, made in enumerate(chains.budgets(chains.separable(seed), 4)):
         counted, golden = on_board(made, board, tmp_path / str(number))
         np.testing.assert_array_equal(counted.outputs, golden.outputs[0])
 

@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from benchmark_networks import Growing
 from networks import Network
 
 from edgenet.codegen.program import Program, program
 from edgenet.errors import LimitExceeded
 
 
+class _Alive(Network):
+    """Without dead channels, and with biases that are small beside the sums: all codes matter."""
+
+    def _quantized(self, x: int, weight: np.ndarray, axis: int, *, dead: bool):
+        spread, bias, scale = super()._quantized(x, weight, axis, dead=False)
+        return spread, bias // 8, scale
+
+
 def chain(seed: int) -> bytes:
     """Convolutions, depthwise and pixelwise ones, and pools, of any stride and padding."""
     rng = np.random.default_rng(seed)
-    network = Network(rng, size=int(rng.integers(8, 23)), channels=int(rng.integers(1, 5)))
+    network = _Alive(rng, size=int(rng.integers(8, 23)), channels=int(rng.integers(1, 5)))
     x = network.input
     for _ in range(int(rng.integers(3, 10))):
         x = _grown(network, x, rng)
@@ -37,6 +46,17 @@ def _grown(network: Network, x: int, rng: np.random.Generator) -> int:
     if kind == 6:
         return network.pool(x, str(rng.choice(["MAX_POOL_2D", "AVERAGE_POOL_2D"])))
     return network.conv(x, count, kernel=kernel, stride=stride)
+
+
+def separable(seed: int = 1) -> bytes:
+    """Pixelwise and depthwise convolutions in turn, padded, whose codes spread as trained ones."""
+    rng = np.random.default_rng(seed)
+    grown = Growing((int(rng.integers(9, 15)), 12, 3), seed)
+    x = grown.conv(grown.input, 16)
+    for _ in range(2):
+        stride, multiplier = (int(rng.integers(1, 3)) for _ in range(2))
+        x = grown.conv(grown.depthwise(x, stride, multiplier), int(rng.integers(9, 24)))
+    return grown.file(grown.conv(x, 7, (3, 3), activation="NONE"), softmax=False)
 
 
 def budgets(data: bytes, most: int = 6) -> Iterator[Program]:
