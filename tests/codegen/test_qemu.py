@@ -13,7 +13,6 @@ import pytest
 from networks import random_network
 
 from edgenet.board import emulated
-from edgenet.board import emulated
 from edgenet.codegen import emit, qemu
 from edgenet.codegen.program import program
 from edgenet.errors import TargetError, UsageError
@@ -96,16 +95,9 @@ def test_kernels_equal_the_reference_on(name, tmp_path):
         link += [f"-T{tmp_path / 'board.ld'}", "-o", str(tmp_path / "elf")]
         sources = map(str, [*files, *sorted(layers.SOURCES.glob("*.c"))])
         subprocess.run([*compiler, *link, *sources], check=True)
-    machine = emulated(board).machine
-    command = ["qemu-system-arm", "-M", machine, "-nographic", "-monitor", "none"]
-    command += [
-        "-serial",
-        "none",
-        "-semihosting-config",
-        "enable=on,target=native",
-        "-kernel",
-        "elf",
-    ]
+    command = ["qemu-system-arm", "-M", emulated(board).machine, "-nographic", "-monitor", "none"]
+    command += ["-serial", "none", "-semihosting-config", "enable=on,target=native"]
+    command += ["-kernel", "elf"]
     subprocess.run(command, cwd=tmp_path, check=True)
     found = np.fromfile(tmp_path / "out.bin", np.int8)
     expected = np.concatenate([case.expected.ravel() for case in cases])
