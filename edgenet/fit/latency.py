@@ -15,13 +15,15 @@ from edgenet.fit import nonnegative
 
 Floats = NDArray[np.float64]
 _TERMS = 4
+_BLOCK = 16
+"""Channels that kernels compute at a time; where there are fewer, they compute for nothing."""
 
 
 class Rate(msgspec.Struct, frozen=True):
     """What operators of one kind take, in milliseconds.
 
     Attributes:
-        multiply_add: for each.
+        multiply_add: for each, of whole blocks of channels.
         byte: of int8 input and output, for each.
         weight: for each.
         call: for each operator.
@@ -120,7 +122,8 @@ def _row(layer: LayerCost, kinds: Sequence[str]) -> Floats:
 
 def _features(layer: LayerCost) -> tuple[float, float, float, float]:
     moved = math.prod(layer.input) + math.prod(layer.output)
-    return layer.multiply_adds, moved, layer.kernel_weights, 1.0
+    filled = -(-layer.output[2] // _BLOCK) * _BLOCK / layer.output[2]
+    return layer.multiply_adds * filled, moved, layer.kernel_weights, 1.0
 
 
 def matches(names: Iterable[str], cost: Cost) -> bool:
