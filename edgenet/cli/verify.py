@@ -52,6 +52,7 @@ def command(
     opened = Bundle.open(bundle)
     with device_of(opened, target, board, port) as device:
         checks = verify.verify(opened, resolver=resolver, device=device)
+        who = "This machine" if device is None else device.engine.name.partition(",")[0]
     if as_json:
         record = {"bundle": opened.manifest.name, "checks": msgspec.to_builtins(checks)}
         click.echo(json.dumps(record, indent=2))
@@ -69,11 +70,11 @@ def command(
         reasons = "; ".join(dict.fromkeys(c.detail for c in checks if c.stage == "logits"))
         raise EngineError(f"no model could be run here, so nothing is proved: {reasons}")
     if not as_json:
-        click.echo(_verdict(checks, skipped=len(opened.variants) - len(run)))
+        click.echo(_verdict(who, checks, skipped=len(opened.variants) - len(run)))
 
 
-def _verdict(checks: list[Check], *, skipped: int) -> str:
-    verdict = "This machine computes what the host computed"
+def _verdict(who: str, checks: list[Check], *, skipped: int) -> str:
+    verdict = f"{who} computes what the host computed"
     if any(check.status == "other rounding" for check in checks):
         verdict += ", but for the rounding of its int8 kernels"
     if skipped:
