@@ -6,7 +6,6 @@ Counts are exact and the same in every run: of instructions, not of cycles or ti
 from __future__ import annotations
 
 import itertools
-import re
 import shutil
 import struct
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ import numpy as np
 
 from edgenet.board import Board, Region, boards, emulated
 from edgenet.board import load as board
+from edgenet.codegen import elf as elf_file
 from edgenet.codegen import tools, written
 from edgenet.codegen.tools import COMPILER, EMULATOR, HOST_COMPILER
 from edgenet.errors import TargetError, UsageError
@@ -158,8 +158,8 @@ def build(
     return Firmware(
         elf=elf,
         board=board,
-        flash=_flash(linker_map.read_text(), {path.name for path in around} | proof),
-        ram=_symbols(elf)["arena"].size,
+        flash=elf_file.flash(linker_map.read_text(), {path.name for path in around} | proof),
+        ram=elf_file.symbols(elf)["arena"].size,
         layers=len(program.layers),
         inputs=int(program.number("IN_LEN")),
         outputs=int(program.number("OUT_LEN")),
@@ -192,7 +192,7 @@ def run(firmware: Firmware, inputs: Array, *, plugin: bool | None = None) -> Cou
         plugin = _takes_plugin(firmware.elf.with_name(_PLUGIN))
     options = ["-serial", "none"]
     if plugin:
-        marks = _symbols(firmware.elf)
+        marks = elf_file.symbols(firmware.elf)
         places = ",".join(f"{word}={marks[f'count_{word}'].address:#x}" for word in _MARKS)
         base = emulated(firmware.board).flash.at & ~0xFFFF
         library = firmware.elf.with_name(_PLUGIN)
@@ -258,7 +258,9 @@ def _word(file: Path) -> int:
 
 def _read(counted: str, elf: Path) -> tuple[dict[str, int], tuple[int, ...]]:
     """Counts by function, the longest first, and by layer."""
-    names = sorted((symbol.address, name) for name, symbol in _symbols(elf).items() if symbol.code)
+    names = sorted(
+        (symbol.address, name) for name, symbol in elf_file.symbols(elf).items() if symbol.code
+    )
     starts = [address for address, _ in names]
     functions: dict[str, int] = {}
     marks = []
@@ -271,37 +273,6 @@ def _read(counted: str, elf: Path) -> tuple[dict[str, int], tuple[int, ...]]:
         functions[name] = functions.get(name, 0) + int(count)
     ordered = dict(sorted(functions.items(), key=lambda item: -item[1]))
     return ordered, tuple(after - before for before, after in itertools.pairwise(marks))
-
-
-@dataclass(frozen=True, slots=True)
-class _Symbol:
-    address: int  # without the bit that says Thumb
-    size: int
-    code: bool
-
-
-@cache
-def _symbols(elf: Path) -> dict[str, _Symbol]:
-    """What nm says of an ELF file."""
-    found = {}
-    for line in tools.call(["arm-none-eabi-nm", "-S", str(elf)]).splitlines():
-        address, *size, kind, name = line.split()
-        bytes_ = int(size[0], 16) if size else 0
-        found[name] = _Symbol(int(address, 16) & ~1, bytes_, kind in "tTW")
-    return found
-
-
-_PLACED = re.compile(r"^ \.(?:text|rodata|data)\S*\s+0x[0-9a-f]+\s+(0x[0-9a-f]+) (\S+)$", re.M)
-
-
-def _flash(linker_map: str, others: set[str]) -> int:
-    """Bytes of code and constants that do not come from some objects."""
-    placed = linker_map.partition("Linker script and memory map")[2]
-    return sum(
-        int(size, 16)
-        for size, file in _PLACED.findall(placed)
-        if file.rpartition("/")[2] not in others
-    )
 
 
 def _compile(source: Path, workdir: Path, flags: Sequence[str]) -> Path:
