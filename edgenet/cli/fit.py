@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +12,14 @@ import click
 from edgenet.cli import output
 from edgenet.cli.options import Numbers, TargetName, data_option, dataset_of, typed
 from edgenet.cli.progress import StageProgress
+from edgenet.cli.searching import check, search, search_options
 from edgenet.errors import LimitExceeded, UsageError
 
 if TYPE_CHECKING:
     from edgenet.fit.calibration import Calibration, Rates
     from edgenet.fit.device import Device
     from edgenet.fit.record import Fit, Limits
+    from edgenet.fit.trained import Result
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _CLASSES = 1000
@@ -78,6 +82,7 @@ class Words(click.ParamType[list[str]]):
     metavar="PROFILE",
     help="Show predictions beside what edgenet profile --json measured; may be repeated.",
 )
+@search_options
 @click.option("--all", "every", is_flag=True, help="Show what does not fit, too.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Write JSON, which edgenet train --like takes."
@@ -102,6 +107,7 @@ def command(
     from edgenet.fit import device as devices
 
     output.check_folders(options["html_file"])
+    check(options)
     found = devices.choose(target.load(target_name), options["board"])
     if profiles:
         _calibrate(found, profiles, calibration_file)
@@ -110,7 +116,11 @@ def command(
     if compared:
         _compare(found, calibration, compared, options)
         return
-    _show(_fit(ctx, found, calibration, options), options)
+    answer = _fit(ctx, found, calibration, options)
+    if options["folder"] is None:
+        _show(answer, options)
+    else:
+        _trained(answer, search(answer, options), options)
 
 
 def _calibrate(device: Device, profiles: tuple[Path, ...], file: Path | None) -> None:
@@ -222,6 +232,16 @@ def _show(found: Fit, options: dict[str, Any]) -> None:
         output.save(options["html_file"], fit_page.page(found))
     if found.recommended is None:
         raise LimitExceeded(fit_text.shortfall(found))
+
+
+def _trained(found: Fit, results: Sequence[Result], options: dict[str, Any]) -> None:
+    from edgenet.report import fit_search
+
+    if options["as_json"]:
+        click.echo(json.dumps(fit_search.record(found, results), indent=2))
+    else:
+        folder, data = str(options["folder"]), options["data"]
+        click.echo(fit_search.text(found, results, folder, data), nl=False)
 
 
 def _compare(
