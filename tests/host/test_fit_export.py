@@ -33,6 +33,8 @@ def exported(point: Point) -> tuple[bytes, int]:
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.bias, std=0.1)
             nn.init.normal_(module.running_mean, std=0.1)
+        elif isinstance(module, nn.Linear):  # zeros would be shared, or left out
+            nn.init.normal_(module.bias, std=0.1)
     calibrator = Calibrator(network, spec)
     calibrator.observe([torch.rand_like(example_input(spec)) for _ in range(2)])
     models = export.convert(network, calibrator, spec, ("int8.tflite",))
