@@ -168,7 +168,13 @@ def _rates(
                 f" edgenet fit {_named(device)} --calibrate P1.json ..."
             )
         return None
-    return calibration.choose(device.target.variants, options["num_threads"])
+    rates = calibration.choose(device.target.variants, options["num_threads"])
+    if options["max_ram"] is not None and not device.generates and rates.memory is None:
+        raise UsageError(
+            f"RAM was not measured where {device.name} was calibrated; drop --max-ram, or calibrate"
+            " with profiles that have it"
+        )
+    return rates
 
 
 def _named(device: Device) -> str:

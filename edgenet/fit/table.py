@@ -125,6 +125,9 @@ class _Predictor:
             sram_budget=found.sram_budget,
             latency_ms=rates.latency.of(point.cost()) if rates else None,
         )
+        if question.limits.latency_ms is not None and row.latency_ms is None:
+            reason = "the calibration has no network with all its kinds of layers"
+            return msgspec.structs.replace(row, refused=reason)
         return msgspec.structs.replace(row, over=self._over(row, found.constants))
 
     def _footprint(self, point: Point) -> Footprint:

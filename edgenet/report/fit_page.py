@@ -22,7 +22,7 @@ def sections(found: Fit) -> list[Section]:
     """The recommendation with the front, and the table of all points."""
     rows = [cells(found, row, every=True) for row in found.rows if not row.refused]
     table = html.table(headings(found, every=True), rows)
-    said = html.paragraph(conclusion(found).replace("\n", " "))
+    said = "".join(map(html.paragraph, conclusion(found).splitlines()))
     return [
         Section("front", "Cost against accuracy", said + _drawn(found)),
         Section("networks", "Every network", table),
@@ -44,7 +44,8 @@ def _drawn(found: Fit) -> str:
         series.append(Series(colour[arch], _places(found, fitting), arch, "marks"))
     front = sorted(_places(found, [row for row in known if row.front]))
     series.append(Series(_FRONT, front, "front", "step"))
-    axes = Axes(COSTS[found.cost], "top-1, %", log_x=True, y_range=_range(known))
+    unit = "ms" if found.cost == "latency_ms" else "millions"
+    axes = Axes(f"{COSTS[found.cost]}, {unit}", "top-1, %", log_x=True, y_range=_range(known))
     title = f"top-1 against {COSTS[found.cost]}"
     legend = [(colour[arch], arch) for arch in archs]
     legend += [(_FRONT, "front of what fits"), (_OTHERS, "does not fit")]
@@ -53,8 +54,9 @@ def _drawn(found: Fit) -> str:
 
 
 def _places(found: Fit, rows: list[Row]) -> list[tuple[float, float]]:
+    scale = 1.0 if found.cost == "latency_ms" else 1e-6
     return [
-        (cost, 100 * row.accuracy.top1)
+        (scale * cost, 100 * row.accuracy.top1)
         for row in rows
         if row.accuracy and (cost := row.costs(found.cost))
     ]

@@ -116,24 +116,24 @@ def over(row: Row) -> str:
 
 def conclusion(found: Fit) -> str:
     """What to train, or what misses its limits by the least."""
-    said = []
-    if any(row.fits and row.sram_budget is not None for row in found.rows):
-        said.append(
-            "* fits if layers run row by row: edgenet export --sram-budget"
-            f" {next(r.sram_budget for r in found.rows if r.fits and r.sram_budget is not None)}"
-        )
     best = found.row(found.recommended)
-    if best is not None:
-        why = (
-            "the most accurate that fits"
-            if best.accuracy
-            else "the largest that fits; no accuracy of these networks is known"
-        )
-        said.append(
-            f"{best.name}: {why}.\nNext:\n  edgenet train --like {best.name} --data DATA -o RUN"
-        )
-    else:
-        said.append(shortfall(found))
+    if best is None:
+        return shortfall(found)
+    why = (
+        "the most accurate that fits"
+        if best.accuracy
+        else "the largest that fits; no accuracy of these networks is known"
+    )
+    said = [
+        f"{best.name}: {why}.",
+        "Next:",
+        f"  edgenet train --like {best.name} --data DATA -o RUN",
+    ]
+    budgets = {row.sram_budget for row in found.rows if row.fits} - {None}
+    said += [
+        f"* fits if layers run row by row: edgenet export --sram-budget {budget}"
+        for budget in budgets
+    ]
     return "\n".join(said)
 
 

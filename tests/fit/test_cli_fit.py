@@ -92,6 +92,16 @@ def test_a_calibrated_board_has_latency_and_a_front_by_it(tmp_path):
     assert "http" not in text.replace("https://", "").partition("<body>")[2]
 
 
+def test_without_a_time_a_network_does_not_fit_a_limit_of_time(tmp_path):
+    calibrated(tmp_path / "pc.json")
+    words = ("--target", "pc", "--arch", "v1,v2", "--calibration", str(tmp_path / "pc.json"))
+    result = fit(*words, "--max-latency", "10ms")
+    assert result.exit_code == 0, result.output
+    assert "Not on this device: mobilenet_v2 (the calibration has no network" in result.stdout
+    assert "mobilenet_v2_" not in result.stdout
+    assert "mobilenet_v2" in fit(*words).stdout
+
+
 def test_profiles_calibrate_a_board_for_good(tmp_path):
     place = tmp_path / "config" / "edgenet" / "calibration" / "pc.json"
     calibrated(place)
