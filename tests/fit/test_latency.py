@@ -44,6 +44,7 @@ def test_the_solver_finds_what_lies_inside_and_stops_at_zero():
 
 def test_networks_that_were_not_measured_are_predicted():
     model = latency.calibrate([sample(point) for point in POINTS[::2]])
+    assert model.overhead == pytest.approx(TRUE.overhead, rel=0.1)
     for point in POINTS[1::2]:
         assert model.of(point.cost()) == pytest.approx(TRUE.of(point.cost()), rel=0.02)
 
