@@ -5,6 +5,9 @@ a sum that lies near the middle between two codes may fall on the other side. He
 exact integer, and the one rounding a layer has is that of the family ``float32-half-even``:
 
     code = rint(float32(sum) * float32(input scale * weight scale / output scale)) + zero point
+
+Two operators, which the full MobileNetV3 alone has, engines round otherwise: LiteRT hard-swish, and
+ONNX Runtime products (docs/networks.md).
 """
 
 from __future__ import annotations
@@ -68,6 +71,23 @@ class Sums:
         return Codes(rounded.clamp(least, most), step, zero_point)
 
 
+@dataclass(frozen=True)
+class Reals:
+    """What an operator that is not linear gives for each code.
+
+    Attributes:
+        values: float32.
+    """
+
+    values: Tensor
+
+    def quantize(self, scale: float, zero_point: int, least: int, most: int) -> Codes:
+        """Codes as engines make them: by division, where torch multiplies by an inverse."""
+        step = torch.tensor(scale, dtype=torch.float32)
+        rounded = torch.round(self.values / step).double()
+        return Codes(rounded.clamp(least - zero_point, most - zero_point), step, zero_point)
+
+
 class IntegerGraph(Interpreter):
     """Runs an int8 graph in integers.
 
@@ -110,7 +130,12 @@ class IntegerGraph(Interpreter):
 
 
 def _quantize(
-    x: Tensor | Sums | Codes, scale: float, zero_point: int, least: int, most: int, dtype: object
+    x: Tensor | Reals | Sums | Codes,
+    scale: float,
+    zero_point: int,
+    least: int,
+    most: int,
+    dtype: object,
 ) -> Codes:
     if isinstance(x, Codes):
         if (float(x.scale), x.zero_point) != (float(torch.tensor(scale)), zero_point):
@@ -118,6 +143,8 @@ def _quantize(
         return x
     if isinstance(x, Sums):
         return x.requantize(scale, zero_point, least, most)
+    if isinstance(x, Reals):
+        return x.quantize(scale, zero_point, least, most)
     codes = quantized.quantize_per_tensor(x, scale, zero_point, least, most, dtype)
     return Codes(codes.double() - zero_point, torch.tensor(scale, dtype=torch.float32), zero_point)
 
@@ -158,9 +185,8 @@ def _multiply(x: Codes, y: Codes) -> Sums:
     return Sums(x.values * y.values, x.scale * y.scale)
 
 
-def _hard_swish(x: Codes) -> Tensor:
-    """float32 of each code; engines keep the 256 answers in a table."""
-    return functional.hardswish(x.values.float() * x.scale)
+def _hard_swish(x: Codes) -> Reals:
+    return Reals(functional.hardswish(x.values.float() * x.scale))
 
 
 def _relu(x: Sums) -> Sums:

@@ -14,6 +14,7 @@ import onnxruntime
 import pytest
 import torch
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from onnx import TensorProto, helper, numpy_helper
 from torch.fx import GraphModule
 
 from edgenet import codegen, edgetpu, tflite
@@ -178,8 +179,16 @@ def test_the_arbiter_and_the_generated_c_are_tflite_micro_to_the_bit(
     assert len(seen) > 1
 
 
+def nearly_equal(found: np.ndarray, expected: np.ndarray) -> bool:
+    """Off by rounding noise: most logits are the same, none is far off."""
+    steps = np.abs(found - expected)
+    return bool(steps.max() <= 4 and np.mean(steps == 0) > 0.5)
+
+
 @pytest.mark.slow
-def test_squeeze_and_excite_alone_keeps_every_engine_equal(translated, monkeypatch) -> None:
+def test_products_of_squeeze_and_excite_are_equal_but_in_onnxruntime(
+    translated, monkeypatch
+) -> None:
     family = ARCHITECTURES["mobilenet_v3_small"]
     blocks = tuple(
         replace(block, activation="relu")
@@ -193,18 +202,47 @@ def test_squeeze_and_excite_alone_keeps_every_engine_equal(translated, monkeypat
     expected = integers(network.int8_graph, codes)
     assert "MUL" in operators(network["int8.tflite"])
     np.testing.assert_array_equal(litert(network["int8.tflite"], codes), expected)
-    np.testing.assert_array_equal(onnx(network["int8.onnx"], codes), expected)
+    assert nearly_equal(onnx(network["int8.onnx"], codes), expected)
+
+
+def test_onnxruntime_adds_the_zero_point_of_a_product_before_it_rounds() -> None:
+    """So 85.4999945 + 57 becomes 142.5, and goes down to the even 142 where 85 + 57 was due."""
+    scales, zero_points = np.float32([0.0066346340, 0.0135710677, 0.0218515843]), (57, 0, 57)
+    ends = {
+        name: helper.make_tensor_value_info(name, TensorProto.UINT8, [256, 256]) for name in "ac"
+    }
+    ends["b"] = helper.make_tensor_value_info("b", TensorProto.UINT8, [256, 256])
+    constants, inputs = [], []
+    for name, scale, zero_point in zip("abc", scales, zero_points, strict=True):
+        constants.append(numpy_helper.from_array(np.array(scale), f"{name}_scale"))
+        constants.append(numpy_helper.from_array(np.array(zero_point, np.uint8), f"{name}_zero"))
+        inputs += [name, f"{name}_scale", f"{name}_zero"] if name != "c" else ["c_scale", "c_zero"]
+    node = helper.make_node("QLinearMul", inputs, ["c"], domain="com.microsoft")
+    graph = helper.make_graph([node], "g", [ends["a"], ends["b"]], [ends["c"]], constants)
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    a, b = np.meshgrid(*[np.arange(256, dtype=np.uint8)] * 2)
+    (found,) = session.run(None, {"a": a, "b": b})
+    product = (a.astype(np.float32) - 57) * b
+    real = product * (scales[0] * scales[1] / scales[2])
+    once = np.clip(np.rint(real) + 57, 0, 255)
+    early = np.clip(np.rint(real + np.float32(57)), 0, 255)
+    np.testing.assert_array_equal(found, early)
+    assert 0 < np.count_nonzero(once != early) < 1000
 
 
 @pytest.mark.slow
-def test_hard_swish_is_where_litert_and_onnxruntime_differ(translated) -> None:
-    """ONNX Runtime computes it in float, as the integer graph; LiteRT in fixed point of its own."""
+def test_the_engines_of_the_full_third_are_rounding_noise_apart(translated) -> None:
+    """LiteRT's hard-swish is fixed point of its own; ONNX Runtime rounds products otherwise."""
     network = translated(**FULL)
     codes = noise(network)
     expected = integers(network.int8_graph, codes)
-    np.testing.assert_array_equal(onnx(network["int8.onnx"], codes), expected)
-    found = litert(network["int8.tflite"], codes)
-    assert np.abs(found - expected).max() <= 4
+    assert np.ptp(expected) > 50
+    assert nearly_equal(onnx(network["int8.onnx"], codes), expected)
+    assert nearly_equal(litert(network["int8.tflite"], codes), expected)
     with pytest.raises(GraphError, match=r"operator HARD_SWISH .*is not supported"):
         codegen.program.program(network["int8.tflite"], "net")
 
