@@ -16,6 +16,7 @@ from edgenet.errors import TargetError, UsageError, nothing_at
 
 if TYPE_CHECKING:
     from edgenet.bundle import Bundle
+    from edgenet.foreign.given import Given
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -118,6 +119,8 @@ def _made(
             f"{target.name} runs {', '.join(target.variants)}, not {found[0].variant}, which"
             f" {found[0].path} is"
         )
+    if target.on_boards:
+        _need_integers(next(one for v in target.variants for one in found if one.variant == v))
     compiled = _compiled(given["compiled"])
     if compiled is not None:
         original = next((one for one in found if one.variant == "int8.tflite"), None)
@@ -132,6 +135,13 @@ def _made(
         return bundle if compiled is None else compiler.add(bundle, compiled, place)
 
     return finished(target, output, write, board=given["board"], sram_budget=given["sram_budget"])
+
+
+def _need_integers(model: Given) -> None:
+    """Refuse what no C is made of, before anything is run or written."""
+    from edgenet import int8, tflite
+
+    int8.build(tflite.read(model.content, str(model.path)))
 
 
 def _extended(

@@ -11,6 +11,7 @@ from edgenet import image
 from edgenet.codegen import text
 from edgenet.codegen.program import Program
 from edgenet.errors import UsageError
+from edgenet.int8 import quantize
 from edgenet.int8.graph import Array, Graph, Port
 from edgenet.spec import Preprocess, TensorSpec
 
@@ -99,9 +100,8 @@ def _codes(graph: Graph, port: Port, preprocess: Preprocess) -> Array | None:
     value = graph.values[port.value]
     levels = np.repeat(np.arange(256, dtype=np.uint8)[np.newaxis, :, np.newaxis], 3, axis=2)
     if port.dtype == "float32":  # as the model's own QUANTIZE
-        steps = image.normalize(levels, preprocess) / np.float32(value.scale)
-        rounded = np.copysign(np.floor(np.abs(steps) + np.float32(0.5)), steps)
-        codes = np.clip(rounded + value.zero_point, -128, 127).astype(np.int8)[0]
+        real = image.normalize(levels, preprocess)
+        codes = quantize.codes(real, value.scale, value.zero_point)[0]
     else:
         tensor = TensorSpec("input", value.shape, "int8", (value.scale,), (value.zero_point,))
         codes = image.as_tensor(levels, preprocess, tensor)[0, 0]

@@ -24,7 +24,10 @@ def lower(step: Step) -> Lowered:
     """
     known = OPERATORS.get(step.operator.name)
     if known is None or step.operator.custom:
-        step.refuse(f"is not supported; these are: {', '.join(sorted(OPERATORS))}")
+        step.refuse_operator(
+            f"{', '.join(sorted(OPERATORS))}, and QUANTIZE and DEQUANTIZE between float and int8"
+            " at the inputs and outputs"
+        )
     return known(step)
 
 

@@ -9,7 +9,7 @@ from typing import Literal, NoReturn, cast
 import numpy as np
 
 from edgenet.errors import GraphError
-from edgenet.int8 import fixed_point
+from edgenet.int8 import fixed_point, quantize
 from edgenet.int8.graph import LEAST, MOST, Array, Output, Value
 from edgenet.tflite import ABSENT, Operator, Option, Subgraph, Tensor
 
@@ -45,6 +45,20 @@ class Step:
         where = f", tensor {tensor.index} {tensor.name!r}," if tensor is not None else ""
         raise GraphError(f"{self._model}: {self._who}{where} {reason}")
 
+    def refuse_operator(self, supported: str) -> NoReturn:
+        """Say that there is no such operator here.
+
+        Args:
+            supported: those that there are.
+
+        Raises:
+            GraphError: always.
+        """
+        named = [index for index in (*self.operator.outputs, *self.operator.inputs) if index >= 0]
+        tensor = self._graph.tensors[named[0]] if named else None
+        custom = "custom operators are" if self.operator.custom else "this operator is"
+        self.refuse(f"cannot be computed: {custom} not supported; these are: {supported}", tensor)
+
     def need_inputs(self, least: int, most: int | None = None) -> None:
         count, most = len(self.operator.inputs), most or least
         if not least <= count <= most or len(self.operator.outputs) != 1:
@@ -79,6 +93,7 @@ class Step:
             self.refuse(f"lacks input {position}")
         if tensor.data is not None:
             self.refuse("is a constant where only an activation is supported", tensor)
+        self._need_codes(tensor)
         if tensor.index not in self._values:
             self.refuse("is used before any operator gives it; the file is damaged", tensor)
         return self._values[tensor.index]
@@ -93,11 +108,7 @@ class Step:
 
     def as_value(self, tensor: Tensor) -> Value:
         """A tensor as int8 codes."""
-        if tensor.dtype not in ("int8", "uint8"):
-            self.refuse(
-                f"is {tensor.dtype}, which has no int8 form here; export the model in full int8",
-                tensor,
-            )
+        self._need_codes(tensor)
         if len(tensor.scale) != 1 or not 0 < tensor.scale[0] < math.inf:
             self.refuse(f"has {_scales(tensor)}; an activation needs one, above 0", tensor)
         # the first size is that of the batch, which is one picture here
@@ -109,6 +120,13 @@ class Step:
             self.refuse(f"has the zero point {tensor.zero_point[0]}, which is no code", tensor)
         stored = cast(Literal["int8", "uint8"], tensor.dtype)
         return Value(tensor.index, tensor.name, tensor.shape, tensor.scale[0], zero_point, stored)
+
+    def _need_codes(self, tensor: Tensor) -> None:
+        if tensor.dtype not in ("int8", "uint8"):
+            self.refuse(
+                f"is {tensor.dtype}, which has no int8 form here; quantize the model in full int8",
+                tensor,
+            )
 
     def constant(self, position: int, *dtypes: str) -> Tensor:
         """An input that is a constant of one of some types."""
@@ -172,10 +190,9 @@ class Step:
 
     def code(self, real: float, value: Value) -> int:
         """The code of a real number, not clamped; halves away from zero, in float32."""
-        steps = np.float32(real) / np.float32(value.scale)
-        if not abs(steps) < 2**31:
+        if not abs(np.float32(real) / np.float32(value.scale)) < 2**31:
             self.refuse(f"has the scale {value.scale}, too small for its activation", value)
-        return int(np.copysign(np.floor(np.abs(steps) + np.float32(0.5)), steps)) + value.zero_point
+        return int(quantize.steps(real, value.scale)) + value.zero_point
 
 
 _ACTIVATIONS: dict[str, tuple[float | None, float | None]] = {

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgenet.bundle import ModelRecord, Rounding
 from edgenet.codegen.written import Written
+from edgenet.int8 import quantize
 from edgenet.runner import Array
 from edgenet.spec import TensorSpec
 
@@ -64,9 +65,8 @@ def codes_of(given: Array, program: Written) -> Array:
         return rows
     if rows.dtype == np.uint8:
         return np.asarray(rows.view(np.int8) ^ np.int8(-128))
-    steps = rows / np.float32(program.number("IN_SCALE"))
-    rounded = np.copysign(np.floor(np.abs(steps) + np.float32(0.5)), steps)
-    return np.asarray(np.clip(rounded + program.number("IN_ZERO_POINT"), -128, 127), np.int8)
+    scale, zero_point = program.number("IN_SCALE"), int(program.number("IN_ZERO_POINT"))
+    return quantize.codes(rows, scale, zero_point)
 
 
 class OnBoard:

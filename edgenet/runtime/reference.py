@@ -13,7 +13,7 @@ import numpy as np
 
 from edgenet import int8, tflite
 from edgenet.errors import EngineError, nothing_at
-from edgenet.int8 import kernels
+from edgenet.int8 import kernels, quantize
 from edgenet.int8.graph import Graph, Port
 from edgenet.runner import Array
 from edgenet.spec import TensorSpec
@@ -98,9 +98,7 @@ class ReferenceSession:
             )
         pictures = array[:, np.newaxis]
         if port.dtype == "float32":
-            steps = pictures / np.float32(value.scale)
-            rounded = np.copysign(np.floor(np.abs(steps) + np.float32(0.5)), steps)
-            return np.asarray(np.clip(rounded + value.zero_point, -128, 127), np.int8)
+            return quantize.codes(pictures, value.scale, value.zero_point)
         flip = np.int8(-128 if port.dtype == "uint8" else 0)
         return np.asarray(np.ascontiguousarray(pictures).view(np.int8) ^ flip)
 

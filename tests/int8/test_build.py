@@ -64,14 +64,18 @@ def test_a_convolution_as_it_should_be_is_taken():
 @pytest.mark.parametrize(
     ("attributes", "words"),
     [
-        ({"name": "HARD_SWISH"}, "operator HARD_SWISH 0 is not supported; these are: ADD, AVERAGE"),
+        ({"name": "HARD_SWISH"},
+         "operator HARD_SWISH 0, tensor 3 't3', cannot be computed: this operator is not supported;"
+         " these are: ADD, AVERAGE.* and DEQUANTIZE between float and int8 at the inputs and out"),
         ({"options": WINDOW | {"dilation_w_factor": 2}}, "has dilation_w_factor 2; only 1 is"),
         ({"options": WINDOW | {"fused_activation_function": "TANH"}},
          "has fused_activation_function TANH; only NONE or RELU or RELU6 or RELU_N1_TO_1"),
         ({"options": {}}, "lacks its option dilation_h_factor|lacks its option stride_h"),
         ({"options": WINDOW | {"stride_h": 0}}, r"slides a window of \(1, 1\) by \(0, 1\)"),
         ({"input": {"scale": 1.0, "dtype": "int16"}},
-         "an input, tensor 0 't0', is int16, which has no int8 form here; export the model"),
+         "an input, tensor 0 't0', is int16, which has no int8 form here; quantize the model"),
+        ({"input": {"dtype": "float32"}, "result": {"dtype": "float32"}},
+         "operator CONV_2D 0, tensor 0 't0', is float32, which has no int8 form here; quantize"),
         ({"input": {"scale": [1.0, 1.0]}}, "tensor 0 't0', has 2 scales; an activation needs one"),
         ({"input": {"scale": 0.0}}, "tensor 0 't0', has the scale 0.0; an activation needs"),
         ({"input": {}}, "tensor 0 't0', has 0 scales"),
