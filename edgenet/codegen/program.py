@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from edgenet.codegen import names
 from edgenet.codegen.budget import fit, planned
 from edgenet.codegen.call import Call, Constant, Lowered
 from edgenet.codegen.calls import lower
@@ -125,21 +125,18 @@ def program(
 
     Args:
         data: an int8 or uint8 model.
-        name: prefix of all that is generated, an identifier in small letters.
+        name: prefix of all that is generated: an identifier in small letters, no header's name.
         elimination: whether dead channels go; the outputs are the same either way.
         sram_budget: bytes that the arena may have: layers run row by row until it fits, and what
             is left makes layers faster; None for the least that whole layers need.
 
     Raises:
-        UsageError: the name is no such identifier, or the budget no positive number.
+        UsageError: the name is taken or no such identifier, or the budget no positive number.
         GraphError: the file is damaged, or holds what there is no kernel for.
         LimitExceeded: nothing fits the budget; the sentence states the least that does.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name):
-        raise UsageError(
-            f"{name!r} cannot be the name of a program in C: use a small letter first, then small"
-            " letters, digits and _, 31 at most"
-        )
+    if why := names.refusal(name):
+        raise UsageError(f"{name!r} cannot be the name of a program in C: {why}")
     graph, report = read(data, name, elimination=elimination)
     single: list[Lowered] = [lower(layer, graph) for layer in graph.layers]
     if sram_budget is None:

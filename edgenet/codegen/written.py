@@ -83,7 +83,9 @@ def glue(written: Written) -> str:
     """A header with names that any firmware can use: ``MODEL_...`` and ``model_...``."""
     words = ("DIGEST", "ARENA_BYTES", "IN_LEN", "OUT_LEN", "LAYERS")
     functions = ("input", "output", "run", "run_hooked", "selftest", "en_crc32")
-    upper = written.name.upper()
+    name, upper = written.name, written.name.upper()
+    given = {f"MODEL_{word}": f"{upper}_{word}" for word in words}
+    given |= {f"model_{function}": f"{name}_{function}" for function in functions}
     lines = [
         f"/* {written.name} under names that firmware of any model can use */",
         "#ifndef EDGENET_MODEL_H",
@@ -93,8 +95,7 @@ def glue(written: Written) -> str:
         f'#include "{written.name}_en_crc32.h"',
         "",
         f'#define MODEL_NAME "{written.name}"',
-        *(f"#define MODEL_{word} {upper}_{word}" for word in words),
-        *(f"#define model_{function} {written.name}_{function}" for function in functions),
+        *(f"#define {own} {its}" for own, its in given.items() if own != its),
         "",
         "#endif",
     ]
