@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgenet.codegen import builds, kernels, proof, report, template
@@ -53,7 +53,6 @@ def files(
 def write(
     program: Program,
     folder: Path,
-    boards: Mapping[str, report.Measured] | None = None,
     *,
     preprocess: Preprocess | None = None,
     labels: Sequence[str] = (),
@@ -63,7 +62,6 @@ def write(
     Args:
         program: what to write.
         folder: where; what is there goes.
-        boards: what was counted, by board, for the reports.
         preprocess: of a model whose input is a picture: frames become inputs in C as well.
             ``picture.refusal`` says whether it can be.
         labels: of the first output's codes.
@@ -79,7 +77,7 @@ def write(
     draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     try:
         draft.mkdir(parents=True)
-        for name, content in {**made, **report.files(program, boards)}.items():
+        for name, content in {**made, **report.files(program)}.items():
             path = draft / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8", newline="\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import NamedTuple
 
-from edgenet.codegen.program import Program, constants
+from edgenet.codegen.program import PICTURES, Program, constants
 
 FLAVOURS = MappingProxyType({"scalar": "C99 and DSP", "mve": "MVE"})
 """Ways in which constants are packed; a compiler takes one of them."""
@@ -19,12 +19,10 @@ class Flash(NamedTuple):
     Attributes:
         weights: as they are packed.
         parameters: biases, multipliers, shifts and tables.
-        code: of the model's functions, and their structs; 0 where no board has measured it.
     """
 
     weights: int
     parameters: int
-    code: int = 0
 
 
 def stored(program: Program, flavour: str) -> Flash:
@@ -42,6 +40,13 @@ def stored(program: Program, flavour: str) -> Flash:
             else:
                 parameters += constant.values.nbytes
     return Flash(weights, parameters)
+
+
+def proof(program: Program) -> int:
+    """Bytes of the pictures that the selftest replays, of their answers and checksums."""
+    ports = (*program.graph.inputs, *program.graph.outputs)
+    codes = sum(program.graph.values[port.value].size for port in ports)
+    return PICTURES * (codes + 4 * len(program.layers))
 
 
 def flavour_of(core: str) -> str:

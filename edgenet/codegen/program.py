@@ -21,6 +21,11 @@ from edgenet.errors import UsageError
 from edgenet.int8.graph import Array, Graph, Layer, Port
 from edgenet.runtime.reference import ReferenceSession
 
+STACK = 1024
+"""Bytes of stack that no path through a program takes more of; tests add up the frames."""
+PICTURES = 2
+"""That the selftest replays."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Golden:
@@ -81,7 +86,7 @@ class Program:
             found.add("en_rows_s8")
         return tuple(sorted(found))
 
-    def golden(self, pictures: int = 2) -> Golden:
+    def golden(self, pictures: int = PICTURES) -> Golden:
         """Noise over all codes, the same every time, with what the reference makes of it."""
         rng = np.random.default_rng(0)
         codes = {

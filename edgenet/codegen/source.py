@@ -8,7 +8,7 @@ import numpy as np
 
 from edgenet.codegen import chains, pack, template, text
 from edgenet.codegen.call import Call, Constant, Lowered
-from edgenet.codegen.program import Program, constants
+from edgenet.codegen.program import STACK, Program, constants
 from edgenet.codegen.rows import Rows
 from edgenet.int8.graph import Array, Port
 
@@ -53,6 +53,7 @@ class Source:
         return self._template(
             "model.h",
             arena=str(plan.size),
+            stack=str(STACK),
             constants=str(self._program.constant_bytes),
             macs=str(self._program.macs),
             layers=str(len(self._program.layers)),

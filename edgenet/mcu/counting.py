@@ -10,7 +10,8 @@ import msgspec
 from edgenet import __version__, image
 from edgenet.board import emulated
 from edgenet.codegen import tools
-from edgenet.mcu.device import VARIANT, Cycles, Device
+from edgenet.mcu.device import Cycles, Device
+from edgenet.mcu.make import VARIANT
 from edgenet.mcu.session import codes_of
 
 SCHEMA = 1
@@ -87,7 +88,7 @@ def count(device: Device) -> Counts:
     picture = image.as_tensor(bundle.golden().inputs[0], bundle.spec.preprocess, tensor)
     found = device.count(codes_of(picture, program))
     layers = tuple(
-        LayerCount(layer.name, layer.kernel, layer.macs, number)
+        LayerCount(layer.name, layer.kernel(device.board.core), layer.macs, number)
         for layer, number in zip(program.layers, found.layers, strict=False)
     )
     record = partial(

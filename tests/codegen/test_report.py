@@ -5,10 +5,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+import pytest
 
 from edgenet.architecture import network
-from edgenet.codegen import emit, report, untrained
+from edgenet.codegen import emit, report, untrained, written
 from edgenet.codegen.program import program
+from edgenet.errors import TargetError
 from edgenet.int8.graph import Weighted
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny" / "models" / "int8.tflite"
@@ -27,35 +29,53 @@ def test_the_report_says_what_the_header_says(tmp_path):
     assert max(ends) <= found["arena_bytes"] < max(ends) + 16
 
 
-def test_counts_of_boards_are_in_both_reports():
+def test_each_layer_has_the_kernel_of_either_flavour_and_the_value_that_it_gives():
     made = program(TINY.read_bytes(), "tiny")
-    layers = tuple(range(1, len(made.layers) + 1))
-    boards = {"mps2-an386": report.Measured("cortex-m4", 123456, layers, 300, 94567)}
-    files = report.files(made, boards)
-    assert "| mps2-an386 | cortex-m4 | 123,456 | 300 | 94,567 |" in files["REPORT.md"]
-    assert json.loads(files["REPORT.json"])["boards"]["mps2-an386"]["layers"] == list(layers)
+    text = report.files(made)["REPORT.md"]
+    other = 0
     for layer in made.layers:
-        assert f"| {layer.layer.name} | {layer.calls[0].kernel} |" in files["REPORT.md"]
+        (call,) = layer.calls
+        kernels = [call.kernel, (call.mve or call).kernel]
+        other += kernels[0] != kernels[1]
+        words = f"| {layer.layer.name} | {' | '.join(kernels)} | t{layer.layer.output} "
+        assert words in text
+    assert other > 2
+    (given,), (result,) = made.graph.inputs, made.graph.outputs
+    assert f"tN is the value with the number N in the .tflite, the input t{given.value} " in text
+    assert f"the output t{result.value} {result.name} among them." in text
 
 
-def test_flash_is_split_into_weights_parameters_and_code():
+def test_a_written_folder_says_the_kernel_that_a_core_runs(tmp_path):
+    made = program(TINY.read_bytes(), "tiny")
+    emit.write(made, tmp_path / "c")
+    for layer, found in zip(made.layers, written.read(tmp_path / "c").layers, strict=True):
+        (call,) = layer.calls
+        assert found.kernel("cortex-m4") == call.kernel
+        assert found.kernel("cortex-m55") == (call.mve or call).kernel
+
+
+def test_a_folder_of_an_older_edgenet_is_refused_in_a_sentence(tmp_path):
+    emit.write(program(TINY.read_bytes(), "tiny"), tmp_path / "c")
+    file = tmp_path / "c" / "REPORT.json"
+    file.write_text(file.read_text().replace('"kernels"', '"kernel"'))
+    with pytest.raises(TargetError, match=r"its report has no 'kernels'; generate it again"):
+        written.read(tmp_path / "c")
+
+
+def test_flash_is_split_into_weights_and_parameters_and_the_selftest_is_beside_them(tmp_path):
     layers = network("mobilenet_v1", alpha=0.25, classes=2)
     made = program(untrained.model(layers, 32, 32), "net")
     weights = sum(
         np.prod(layer.weight.shape) for layer in made.graph.layers if isinstance(layer, Weighted)
     )
-    boards = {
-        name: report.Measured(core, 1, (1,) * len(made.layers), 300, 100_000)
-        for name, core in (("m4", "cortex-m4"), ("m55", "cortex-m55"))
-    }
-    found = report.record(made, boards)
-    for flavour, board in (("scalar", "m4"), ("mve", "m55")):
+    found = report.record(made)
+    for flavour in ("scalar", "mve"):
         flash = found["flash"][flavour]
         assert weights <= flash["weights"] <= 1.05 * weights  # filled up to words
         assert flash["weights"] + flash["parameters"] <= found["constant_bytes"]
-        measured = found["boards"][board]
-        assert [measured[key] for key in ("weights", "parameters")] == list(flash.values())[:2]
-        assert measured["weights"] + measured["parameters"] + measured["code"] == 100_000
+    golden = made.golden()
+    arrays = (*golden.inputs, *golden.outputs, golden.crcs)
+    assert found["selftest_bytes"] == sum(array.nbytes for array in arrays)
 
 
 def test_the_drawing_has_an_area_for_each_value_and_says_the_size():

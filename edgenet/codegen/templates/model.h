@@ -15,7 +15,7 @@ extern "C" {
 #define ${NAME}_ARENA_BYTES ${arena}u /* all RAM, inputs and outputs included */
 #define ${NAME}_ARENA_ALIGN 16u
 #define ${NAME}_CONSTANT_BYTES ${constants}u /* weights and parameters, in flash */
-#define ${NAME}_STACK_BYTES 1024u /* no path takes more */
+#define ${NAME}_STACK_BYTES ${stack}u /* no path takes more */
 #define ${NAME}_MACS ${macs}u /* multiplications for one picture */
 #define ${NAME}_LAYERS ${layers}u
 $ports
