@@ -14,8 +14,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import mcu_table
 import msgspec
 import networks_table
+from mcu_records import AccuracyBench, Bench
 
 from edgenet.architecture import format_name
 from edgenet.drift.record import DriftReport, Result
@@ -24,6 +26,7 @@ from edgenet.host.checkpoint import RECORD, Checkpoint
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results"
 BENCH = ROOT / "docs" / "bench"
+MCU, MCU_ACCURACY = BENCH / "mcu.json", BENCH / "mcu_accuracy.json"
 TABLE = ROOT / "docs" / "results.md"
 WEIGHTS = ROOT / "edgenet" / "host" / "weights"
 
@@ -156,6 +159,7 @@ def table(found: dict[str, Recorded]) -> str:
             "",
             *benchmarks(),
             "",
+            *microcontrollers(),
         ]
     )
 
@@ -163,7 +167,7 @@ def table(found: dict[str, Recorded]) -> str:
 def benchmarks() -> list[str]:
     """The rows of docs/bench/*.json."""
     rows = ["| what | measured | demanded | command | machine |", "|---|---|---|---|---|"]
-    for path in sorted(BENCH.glob("*.json")):
+    for path in sorted(set(BENCH.glob("*.json")) - {MCU, MCU_ACCURACY}):
         found = msgspec.json.decode(path.read_bytes())
         machine = f"{found['machine']['cpu']}, {found['machine']['cores']} cores"
         rows += [
@@ -172,6 +176,14 @@ def benchmarks() -> list[str]:
             for one in found["results"]
         ]
     return rows
+
+
+def microcontrollers() -> list[str]:
+    """What scripts/bench_mcu and scripts/bench_mcu_accuracy measured."""
+    return [
+        *mcu_table.section(msgspec.json.decode(MCU.read_bytes(), type=Bench)),
+        *mcu_table.accuracy(msgspec.json.decode(MCU_ACCURACY.read_bytes(), type=AccuracyBench)),
+    ]
 
 
 def told(result: Recorded) -> str:
