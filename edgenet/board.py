@@ -11,6 +11,7 @@ import msgspec
 from edgenet.errors import TargetError, UsageError, nothing_at, unknown
 
 _TARGETS = "edgenet.targets"
+_OTHERS = ("cortex-a", "edgetpu")
 _FIGURES = ("clock_hz", "flash_bytes", "ram_bytes")
 
 
@@ -82,6 +83,17 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"source names {name}, of which the file has no figure")
         if self.emulation is not None and self.counted_on is not None:
             raise ValueError("a board of QEMU's is counted on itself; drop counted_on")
+
+    @property
+    def microcontroller(self) -> bool:
+        """Whether programs without an operating system are compiled for it, or it is ``host``."""
+        return not self.core.startswith(_OTHERS)
+
+    @property
+    def ships(self) -> bool:
+        """Whether this is what the file of an edgenet board says."""
+        file = _files().get(self.name)
+        return file is not None and _read(file, file.name) == self
 
     @property
     def arena_bytes(self) -> int | None:

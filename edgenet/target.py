@@ -21,6 +21,7 @@ import msgspec
 
 from edgenet import board as boards
 from edgenet import runtime
+from edgenet.board import Board
 from edgenet.bundle import Bundle
 from edgenet.codegen import tools
 from edgenet.errors import EdgenetError, TargetError, UsageError, unknown
@@ -171,7 +172,7 @@ class Target:
     @property
     def on_boards(self) -> bool:
         """Whether models run on a board that this machine compiles for, emulates or talks to."""
-        return hasattr(self._module(), "device")
+        return self._runner_py.is_file() and hasattr(self._module(), "device")
 
     def device(self, bundle: Bundle, *, board: str | None, port: str | None) -> Device:
         """The board that runs a bundle's model.
@@ -206,8 +207,19 @@ class Target:
         done = make(self, bundle, destination, board=board, sram_budget=sram_budget)
         return cast("tuple[Bundle, str]", done)
 
-    def check_board(self, board: str | None, sram_budget: int | None = None) -> None:
+    def check_board(
+        self,
+        board: str | None,
+        sram_budget: int | None = None,
+        *,
+        bundle: Bundle | None = None,
+    ) -> None:
         """Refuse what only boards have, and boards that there are not.
+
+        Args:
+            board: its name or file.
+            sram_budget: as it was given.
+            bundle: that may keep a board of its own.
 
         Raises:
             UsageError: with what there is.
@@ -215,7 +227,36 @@ class Target:
         if not self.on_boards:
             self._refuse_boards(board, sram_budget)
         elif board is not None:
-            boards.load(board)
+            self.board(board, bundle)
+
+    def boards(self) -> list[str]:
+        """The boards whose files lie with the target."""
+        place = self.folder.joinpath("boards")
+        names = [file.name for file in place.iterdir()] if place.is_dir() else []
+        return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
+
+    def board(self, name: str, bundle: Bundle | None = None) -> Board:
+        """One of the target's boards, that of a bundle, or a file of one's own.
+
+        Raises:
+            UsageError: there is no such board, or it is no microcontroller's.
+            TargetError: its file is malformed.
+        """
+        program = bundle.manifest.program if bundle is not None else None
+        if program is not None and program.own_board is not None and program.board == name:
+            return program.own_board
+        known = self.boards()
+        if known and not name.endswith(".toml") and name not in known:
+            raise UsageError(
+                f"{unknown('board', name, known)}; a file of your own, .toml, will do too"
+            )
+        found = boards.load(name)
+        if not found.microcontroller:
+            raise UsageError(
+                f"{name} has a {found.core}, which is no microcontroller; choose one of"
+                f" {', '.join(known)}, or give a file of your own, .toml"
+            )
+        return found
 
     def _refuse_boards(self, *given: object) -> None:
         if any(one is not None for one in given):
@@ -248,8 +289,12 @@ class Target:
         except TypeError as error:
             raise TargetError(f"{self.name}'s runner cannot be opened: {error}") from error
 
+    @property
+    def _runner_py(self) -> Traversable:
+        return self.folder.joinpath("runner.py")
+
     def _module(self) -> ModuleType:
-        if not self.folder.joinpath("runner.py").is_file():
+        if not self._runner_py.is_file():
             raise TargetError(f"{self.folder} has no runner.py, so the target cannot be run")
         if self.package.startswith(_SHIPPED):
             return importlib.import_module(f"{self.package}.runner")

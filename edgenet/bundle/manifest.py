@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from edgenet.board import Board
 from edgenet.errors import BundleError, nothing_at
 from edgenet.spec import VARIANTS, ModelSpec, TensorSpec, Variant
 
@@ -112,6 +113,7 @@ class ProgramRecord(msgspec.Struct, frozen=True, kw_only=True):
         constants: bytes of weights and parameters in flash.
         macs: multiplications for one picture.
         board: that it was made for, and that commands choose unless told otherwise.
+        own_board: what its file says, where it is none of those that ship.
         sram_budget: bytes that the arena was to take at the most.
     """
 
@@ -122,6 +124,7 @@ class ProgramRecord(msgspec.Struct, frozen=True, kw_only=True):
     macs: int
     board: str | None = None
     sram_budget: int | None = None
+    own_board: Board | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

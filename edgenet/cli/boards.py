@@ -17,19 +17,41 @@ if TYPE_CHECKING:
 
 FC = TypeVar("FC", bound=Callable[..., Any] | click.Command)
 
+
+class Bytes(click.ParamType[int]):
+    """Bytes, plain or with a unit: 30000, 30K, 30KB."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        from edgenet.fit import units
+
+        text = str(value)
+        try:
+            return units.size(f"{text}B" if text.isdigit() else text)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
+
+
 board_option = click.option(
     "--board",
     metavar="NAME|FILE.toml",
-    help="Microcontroller to run on, in QEMU, or host for this machine's compiler.",
+    help="Microcontroller to run as: its code in QEMU; host is this machine's compiler. With"
+    " --port: what must fit.  [default: the bundle's]",
+)
+made_for_option = click.option(
+    "--board",
+    metavar="NAME|FILE.toml",
+    help="Microcontroller that the program must fit; later commands run as that one by default.",
 )
 port_option = click.option(
     "--port", metavar="PORT", help="Serial port of a real board, such as /dev/ttyACM0."
 )
 sram_option = click.option(
     "--sram-budget",
-    type=click.IntRange(min=1),
-    metavar="BYTES",
-    help="RAM that a microcontroller's program may take at the most.",
+    type=Bytes(),
+    metavar="SIZE",
+    help="RAM that a microcontroller's arena may take at the most, such as 30K (x 1024).",
 )
 
 
@@ -78,5 +100,6 @@ def target_of(
             raise UsageError(f"the target {name!r} is not installed here; name one with --target")
         return None
     found = target.load(name)
-    found.check_board(board if board is not None else port if not found.on_boards else None)
+    given = board if board is not None else port if not found.on_boards else None
+    found.check_board(given, bundle=bundle)
     return found if found.on_boards else None

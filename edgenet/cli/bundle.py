@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgenet.cli.boards import board_option, sram_option
+from edgenet.cli.boards import made_for_option, sram_option
 from edgenet.cli.compiled import complete, finished
 from edgenet.cli.options import Numbers, TargetName, typed
 from edgenet.cli.progress import StageProgress
@@ -54,7 +54,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--target", "target_name", type=TargetName(), help="The device.  [default: pc, or the bundle's]"
 )
-@board_option
+@made_for_option
 @sram_option
 @click.option(
     "--compiled", type=_FILE, metavar="FILE",
@@ -139,9 +139,9 @@ def _made(
 
 def _need_integers(model: Given) -> None:
     """Refuse what no C is made of, before anything is run or written."""
-    from edgenet import int8, tflite
+    from edgenet.codegen import graph
 
-    int8.build(tflite.read(model.content, str(model.path)))
+    graph.read(model.content, str(model.path), elimination=False)
 
 
 def _extended(
@@ -177,7 +177,7 @@ def _programmed(bundle: Bundle, output: Path, given: dict[str, Any]) -> tuple[Bu
     from edgenet import target as targets
 
     target = targets.load(given["target_name"] or bundle.manifest.target)
-    target.check_board(given["board"], given["sram_budget"])
+    target.check_board(given["board"], given["sram_budget"], bundle=bundle)
     if not target.on_boards:
         raise UsageError(
             f"{bundle.root} is a bundle, and {target.name} makes nothing of one; drop --target"
@@ -213,9 +213,12 @@ def _summary(bundle: Bundle, *, replaced: bool) -> str:
         f"  {len(bundle.labels)} labels: {', '.join(bundle.labels[:6])}"
         + (", ..." if len(bundle.labels) > 6 else ""),
         f"  a picture is resized by {size.resize}; mean {mean}, std {std}",
-        "Next:",
-        f"  edgenet verify {bundle.root}",
-        f"  edgenet evaluate {bundle.root} --data DIR",
-        f"  edgenet run {bundle.root} --source PICTURES",
     ]
+    if bundle.manifest.program is None:
+        lines += [
+            "Next:",
+            f"  edgenet verify {bundle.root}",
+            f"  edgenet evaluate {bundle.root} --data DIR",
+            f"  edgenet run {bundle.root} --source PICTURES",
+        ]
     return "\n".join(lines)

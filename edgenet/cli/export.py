@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgenet.cli.boards import board_option, sram_option
+from edgenet.cli.boards import made_for_option, sram_option
 from edgenet.cli.calibration import calibration_options, refuse_without_pictures
 from edgenet.cli.compiled import finished
 from edgenet.cli.options import TargetName, data_option, dataset_of, typed
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Leave dead channels out of int8.tflite; its answers stay the same, bit for bit.",
 )
-@board_option
+@made_for_option
 @sram_option
 @click.option("--json", "as_json", is_flag=True, help="Print the bundle's manifest as JSON.")
 @click.pass_context
@@ -106,10 +106,11 @@ def command(
 
         click.echo(json.dumps(msgspec.to_builtins(bundle.manifest), indent=2))
     else:
-        click.echo("\n".join(filter(None, (_summary(bundle, reports, replaced=replaced), said))))
+        summary = _summary(bundle, reports, replaced=replaced, onward=not target.on_boards)
+        click.echo("\n".join(filter(None, (summary, said))))
 
 
-def _summary(bundle: Bundle, reports: list[Report], *, replaced: bool) -> str:
+def _summary(bundle: Bundle, reports: list[Report], *, replaced: bool, onward: bool) -> str:
     from edgenet.report import elimination
 
     calibration = bundle.manifest.calibration
@@ -127,9 +128,12 @@ def _summary(bundle: Bundle, reports: list[Report], *, replaced: bool) -> str:
         + (", ..." if len(bundle.labels) > 6 else ""),
         f"  calibrated with {calibration.images} pictures of {calibration.source}"
         f" ({calibration.method})",
-        "Next:",
-        f"  edgenet verify {bundle.root}",
-        f"  edgenet evaluate {bundle.root} --data DIR",
-        f"  edgenet profile {bundle.root}",
     ]
+    if onward:
+        lines += [
+            "Next:",
+            f"  edgenet verify {bundle.root}",
+            f"  edgenet evaluate {bundle.root} --data DIR",
+            f"  edgenet profile {bundle.root}",
+        ]
     return "\n".join(lines)

@@ -125,10 +125,9 @@ def command(
 
 def _calibrate(device: Device, profiles: tuple[Path, ...], file: Path | None) -> None:
     from edgenet.fit import calibration, measured
-    from edgenet.fit.device import boards_of
     from edgenet.report import fit_calibration
 
-    if device.board is None and file is None and boards_of(device.target):
+    if device.board is None and file is None and device.target.boards():
         raise UsageError(
             f"{device.target.name} is many boards; say with --board which one the profiles are of,"
             " or name a file with --calibration"

@@ -30,7 +30,7 @@ def symbols(elf: Path) -> dict[str, Symbol]:
     return found
 
 
-_PLACED = re.compile(r"^ \.(?:text|rodata|data)\S*\s+0x[0-9a-f]+\s+(0x[0-9a-f]+) (\S+)$", re.M)
+_PLACED = re.compile(r"^ \.(?:text|rodata|data)\S*\s+0x[0-9a-f]+\s+(0x[0-9a-f]+) (.+)$", re.M)
 
 
 def flash(linker_map: str, others: set[str]) -> int:

@@ -8,9 +8,9 @@ import msgspec
 
 from edgenet.board import Board
 from edgenet.board import load as load_board
+from edgenet.codegen.program import STACK
 from edgenet.errors import UsageError, unknown
 from edgenet.fit.record import Limit, Limits
-from edgenet.mcu.budget import STACK
 from edgenet.target import Target
 
 
@@ -63,7 +63,7 @@ def choose(target: Target, board: str | None) -> Device:
         UsageError: the target has no such board, or needs one.
         TargetError: a board's file is malformed.
     """
-    own = boards_of(target)
+    own = target.boards()
     if board is None:
         if target.on_boards:
             raise UsageError(
@@ -77,10 +77,3 @@ def choose(target: Target, board: str | None) -> Device:
     if target.on_boards and found.core == "host":
         raise UsageError(f"{board} has no limits of its own; choose a microcontroller")
     return Device(target, found)
-
-
-def boards_of(target: Target) -> list[str]:
-    """The boards whose files lie with a target."""
-    place = target.folder.joinpath("boards")
-    names = [file.name for file in place.iterdir()] if place.is_dir() else []
-    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))

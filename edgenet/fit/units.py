@@ -7,7 +7,8 @@ import re
 from edgenet.errors import UsageError
 
 _MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
-_BYTES = {"B": 1, "K": 2**10, "KiB": 2**10, "M": 2**20, "MiB": 2**20}
+_BYTES = {"B": 1, "K": 2**10, "KB": 2**10, "KiB": 2**10}
+_BYTES |= {"M": 2**20, "MB": 2**20, "MiB": 2**20}
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?)([A-Za-z]*)")
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from edgenet.board import Board
-from edgenet.codegen.program import Program
+from edgenet.codegen import flash, qemu, tools
+from edgenet.codegen.program import STACK, Program
 from edgenet.codegen.written import Written
 from edgenet.errors import ExportError
-
-STACK = 1024
-"""Bytes that no path of generated code exceeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,24 +22,36 @@ class Budget:
         arena: all other memory of the model, in one piece of RAM.
         fullest: the layer at which the arena is full.
         code: of the model in flash; None before it is built.
+        proof: pictures and answers of the selftest, in flash too where a program calls that.
     """
 
     constants: int
     arena: int
     fullest: str
     code: int | None = None
+    proof: int = 0
+
+    @property
+    def flash(self) -> int:
+        """Without the selftest's pictures."""
+        return self.constants + (self.code or 0)
+
+    @property
+    def ram(self) -> int:
+        """Of the model and its calls."""
+        return self.arena + STACK
 
     def rows(self, board: Board) -> list[tuple[str, str, int | None, int | None]]:
         """Memory, what takes it, bytes needed, bytes there."""
-        flash = self.constants + (self.code or 0)
         place = "arena, in one piece" if board.block_bytes else "arena"
         return [
             ("flash", "weights and parameters", self.constants, None),
             ("flash", "code" if self.code is not None else "code, once built", self.code, None),
-            ("flash", "all", flash, board.flash_bytes),
+            ("flash", "all", self.flash, board.flash_bytes),
+            ("flash", "beside: the selftest's pictures, if called", self.proof, None),
             ("RAM", f"{place}, full at {self.fullest}", self.arena, board.arena_bytes),
             ("RAM", "stack", STACK, None),
-            ("RAM", "all", self.arena + STACK, board.ram_bytes),
+            ("RAM", "all", self.ram, board.ram_bytes),
         ]
 
     def check(self, board: Board) -> None:
@@ -83,10 +95,45 @@ def of_program(program: Program) -> Budget:
     """What a program needs, before it is written."""
     arena = program.plan.size
     full = (s.layer for s in program.plan.steps if any(r.end >= arena for r in s.regions))
-    return Budget(program.constant_bytes, arena, next(full, "the input"))
+    return Budget(
+        program.constant_bytes, arena, next(full, "the input"), proof=flash.proof(program)
+    )
 
 
 def of_written(written: Written) -> Budget:
     """What a written program needs, before it is built."""
     constants, arena = (int(written.number(f"{what}_BYTES")) for what in ("CONSTANT", "ARENA"))
-    return Budget(constants, arena, written.fullest)
+    return Budget(constants, arena, written.fullest, proof=_proof(written))
+
+
+def counted(written: Written, board: Board, workdir: Path) -> Budget:
+    """What a written program needs on a board, with its code where the compiler for it is here.
+
+    Raises:
+        TargetError: the compiler refuses the program.
+    """
+    needs = of_written(written)
+    if uncounted(board):
+        return needs
+    built = qemu.build(written.folder, board, workdir)
+    return replace(needs, code=built.flash - needs.constants)
+
+
+def uncounted(board: Board) -> str:
+    """Why code for a board is not counted here, in a few words; empty where it is."""
+    if not board.core.startswith("cortex-m"):
+        return f"{tools.COMPILER} has no core {board.core}"
+    if board.emulation is None and board.counted_on is None:
+        return f"the file of {board.name} has no counted_on"
+    return tools.lacking(tools.COMPILER).partition(";")[0]
+
+
+_GOLDEN = re.compile(r"^#define \w+_GOLDEN_PICTURES (\d+)$", re.M)
+
+
+def _proof(written: Written) -> int:
+    """Bytes of input, output and layers' checksums of the selftest's pictures."""
+    header = (written.sources / f"{written.name}_golden.h").read_text(encoding="utf-8")
+    found = _GOLDEN.search(header)
+    sizes = (written.number("IN_LEN"), written.number("OUT_LEN"), 4 * written.number("LAYERS"))
+    return int(found[1]) * int(sum(sizes)) if found else 0

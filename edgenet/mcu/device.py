@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenet.board import Board
+from edgenet.board import Board, emulated
 from edgenet.bundle import Bundle
 from edgenet.codegen import qemu, tools
 from edgenet.codegen.emulated import Emulated
@@ -20,11 +20,10 @@ from edgenet.codegen.written import Written
 from edgenet.errors import TargetError, UsageError
 from edgenet.mcu import budget, link, make
 from edgenet.mcu.link import Hello, Link, Stream
-from edgenet.mcu.session import BoardSession, OnBoard
+from edgenet.mcu.make import VARIANT
+from edgenet.mcu.session import BoardEngine, BoardSession
 from edgenet.runner import Array, Footprint
-from edgenet.spec import Variant
 
-VARIANT: Variant = "int8.tflite"
 HOST = "host"
 
 
@@ -144,6 +143,19 @@ class Device:
                 f"the board at {self.port} runs {found.name} ({found.digest}), this bundle has"
                 f" {self.program.name} ({self.program.digest}); flash the firmware of this bundle"
             )
+        for what, told, macro in (
+            ("a picture", found.inputs, "IN_LEN"),
+            ("an output", found.outputs, "OUT_LEN"),
+            ("the arena", found.arena, "ARENA_BYTES"),
+            ("layers", found.layers, "LAYERS"),
+        ):
+            expected = int(self.program.number(macro))
+            if told != expected:
+                raise TargetError(
+                    f"the firmware at {self.port} was generated otherwise than this bundle: of"
+                    f" {what} it tells {told:,}, and here are {expected:,}; flash the firmware of"
+                    " this bundle"
+                )
         return found
 
     @property
@@ -152,9 +164,9 @@ class Device:
         return self.port is None and self.board.core != HOST
 
     @property
-    def engine(self) -> OnBoard:
+    def engine(self) -> BoardEngine:
         """What the commands run the model on."""
-        return OnBoard(self.describe(), self._session)
+        return BoardEngine(self.describe(), self._session)
 
     def describe(self) -> str:
         """What runs the model, with the versions of its tools."""
@@ -163,7 +175,9 @@ class Device:
         if self.board.core == HOST:
             return f"C on this machine, {tools.version(tools.HOST_COMPILER)}"
         compiler, emulator = tools.version(tools.COMPILER), tools.version(tools.EMULATOR)
-        return f"C on {self.board.name}, {compiler}, {emulator}"
+        machine = f"QEMU's {emulated(self.board).machine}"
+        place = machine if self.board.emulation else f"{machine} for {self.board.name}"
+        return f"C on {place}, {compiler}, {emulator}"
 
     def prove(self) -> int:
         """What the model's own selftest says there: 0, or where it differs (``qemu.prove``)."""
@@ -232,4 +246,14 @@ class Device:
         whole = self.link.run()
         self.link.write(codes[0].tobytes())
         self.link.run(by_layer=True)
-        return Cycles(counter, whole, self.link.layers(self.hello.layers))
+        layers = self.link.layers(self.hello.layers)
+        if link.TOO_LONG in layers:
+            name = self.program.layers[layers.index(link.TOO_LONG)].name
+            raise TargetError(
+                f"layer {name} takes more cycles than the counter at {self.port} ({counter}) can"
+                " count; build the firmware with -DEDGENET_SERIAL_CYCLES and a counter of 32 bits"
+                " (docs/serial.md)"
+            )
+        # the whole is told modulo 2^32, the layers say how often that passed
+        passed = round((sum(layers) - whole) / 2**32)
+        return Cycles(counter, whole + (passed << 32), layers)

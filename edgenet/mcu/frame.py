@@ -11,6 +11,8 @@ REPLY = 0x80
 ERROR = 0x7F
 _HEAD = struct.Struct("<2sBBH")
 _CRC = struct.Struct("<I")
+LEAST = 64
+"""Bytes that each side takes in a frame."""
 LARGEST = 4096
 """Bytes that a frame may carry; a size above is taken for damage."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 from edgenet.errors import MissingPackage, TargetError
-from edgenet.mcu.frame import ERROR, REPLY, Decoder, Frame, encode
+from edgenet.mcu.frame import ERROR, LARGEST, LEAST, REPLY, Decoder, Frame, encode
 
 if TYPE_CHECKING:
     import serial
@@ -18,6 +18,8 @@ _HELLO = struct.Struct("<BBHIIII16s")
 _BAD_CRC = 1
 _REASONS = {2: "it does not know the request", 3: "the request is out of range"}
 COUNTERS = {0: "", 1: "dwt", 2: "systick", 3: "own"}
+TOO_LONG = 0xFFFFFFFF
+"""Cycles of what outlasts the counter."""
 
 
 class Stream(Protocol):
@@ -119,13 +121,13 @@ class Link:
         self._attempts = attempts
         self._decoder = Decoder()
         self._sequence = 0
-        self._payload = 64
+        self._payload = LEAST
 
     def hello(self) -> Hello:
         """What the board says of itself; the conversation begins anew.
 
         Raises:
-            TargetError: nobody answers, or in another version.
+            TargetError: nobody answers, in another version, or with impossible sizes.
         """
         payload = self._ask("H")
         if len(payload) < _HELLO.size or payload[0] != VERSION:
@@ -134,6 +136,11 @@ class Link:
                 f" protocol, this edgenet version {VERSION}; build its firmware from this bundle"
             )
         _, counter, size, arena, inputs, outputs, layers, digest = _HELLO.unpack_from(payload)
+        if not LEAST <= size <= LARGEST:
+            raise TargetError(
+                f"the board at {self._name} takes frames of {size} bytes, and {LEAST} to {LARGEST}"
+                " are possible; build its firmware with another EDGENET_SERIAL_PAYLOAD"
+            )
         self._payload = size
         return Hello(
             counter=COUNTERS.get(counter, ""),
@@ -150,11 +157,14 @@ class Link:
         """Put the model's input into the arena."""
         step = self._payload - 4
         for at in range(0, len(picture), step):
-            self._ask("W", struct.pack("<I", at) + picture[at : at + step])
+            self._ask("W", struct.pack("<I", at) + picture[at : at + step], size=0)
 
     def run(self, *, by_layer: bool = False) -> int:
-        """Run the model: cycles of the board's own counter, 0 where it has none."""
-        answer = self._ask("R", bytes([by_layer]), self._run_s)
+        """Run the model: cycles of the board's own counter, 0 where it has none.
+
+        ``TOO_LONG`` where a layer outlasts the counter.
+        """
+        answer = self._ask("R", bytes([by_layer]), size=4, timeout_s=self._run_s)
         return int.from_bytes(answer, "little")
 
     def output(self, size: int) -> bytes:
@@ -167,7 +177,7 @@ class Link:
 
     def selftest(self) -> int:
         """What the model's own selftest says on the board."""
-        return int.from_bytes(self._ask("S", b"", self._run_s), "little", signed=True)
+        return int.from_bytes(self._ask("S", size=4, timeout_s=self._run_s), "little", signed=True)
 
     def close(self) -> None:
         """Let go of the port."""
@@ -177,14 +187,22 @@ class Link:
         parts = []
         for at in range(0, size, self._payload):
             count = min(self._payload, size - at)
-            parts.append(self._ask(kind, struct.pack("<IH", at, count)))
+            parts.append(self._ask(kind, struct.pack("<IH", at, count), size=count))
         return b"".join(parts)
 
-    def _ask(self, kind: str, payload: bytes = b"", timeout_s: float | None = None) -> bytes:
+    def _ask(
+        self,
+        kind: str,
+        payload: bytes = b"",
+        *,
+        size: int | None = None,
+        timeout_s: float | None = None,
+    ) -> bytes:
         """Send a request until its answer comes.
 
         Raises:
-            TargetError: no whole answer comes, or the board refuses the request.
+            TargetError: no whole answer comes, it has not ``size`` bytes, or the board refuses the
+                request.
         """
         self._sequence = (self._sequence + 1) % 256
         request = Frame(ord(kind), self._sequence, payload)
@@ -196,6 +214,12 @@ class Link:
             self._send(encode(request))
             answer = self._wait(request, self._timeout_s if timeout_s is None else timeout_s)
             if answer is not None:
+                if size is not None and len(answer) != size:
+                    raise TargetError(
+                        f"the board at {self._name} answers {kind!r} with {len(answer)} bytes, and"
+                        f" {size} are due; its firmware does not keep to docs/serial.md: build it"
+                        " from this bundle"
+                    )
                 return answer
         raise TargetError(
             f"the board at {self._name} does not answer; is the firmware of docs/serial.md on it,"
@@ -222,7 +246,7 @@ class Link:
                 if frame.sequence != request.sequence:
                     continue
                 if frame.kind == ERROR:
-                    reason = _REASONS.get(frame.payload[0], "for a reason of its own")
+                    reason = _REASONS.get(next(iter(frame.payload), 0), "for a reason of its own")
                     raise TargetError(f"the board at {self._name} refuses: {reason}")
                 if frame.kind == request.kind | REPLY:
                     return frame.payload

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import re
 import tempfile
 from importlib import resources
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from edgenet import image
 from edgenet.board import Board
 from edgenet.bundle import Bundle, ProgramRecord, Rounding, add_program
-from edgenet.codegen import emit, picture, written
+from edgenet.codegen import emit, names, picture, written
 from edgenet.codegen.program import Program, program
 from edgenet.codegen.written import Written
+from edgenet.errors import BundleError, ExportError, LimitExceeded
 from edgenet.mcu import budget
+from edgenet.mcu.budget import Budget
 from edgenet.runner import Array
 from edgenet.runtime.reference import Reference
 from edgenet.spec import Variant
@@ -30,11 +32,11 @@ _SERIAL = ("edgenet_serial.c", "edgenet_serial.h")
 def identifier(name: str) -> str:
     """A bundle's name as that of a program in C.
 
-    >>> identifier("MobileNet V1 0.5"), identifier("2nd-try")
-    ('mobilenet_v1_0_5', 'm2nd_try')
+    >>> identifier("MobileNet V1 0.5"), identifier("2nd-try"), identifier("stdint")
+    ('mobilenet_v1_0_5', 'm2nd_try', 'stdint_net')
     """
     word = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
-    return (word if word[:1].isalpha() else f"m{word}")[:31].rstrip("_")
+    return names.free((word if word[:1].isalpha() else f"m{word}")[:31].rstrip("_"))
 
 
 def generate(bundle: Bundle, *, sram_budget: int | None = None) -> Program:
@@ -45,18 +47,35 @@ def generate(bundle: Bundle, *, sram_budget: int | None = None) -> Program:
     Raises:
         BundleError: the bundle holds no int8 .tflite.
         GraphError: the model holds what there is no kernel for.
-        LimitExceeded: no plan keeps to the budget.
+        ExportError: no plan keeps to the budget.
     """
+    if VARIANT not in bundle.variants:
+        raise BundleError(
+            f"{bundle.root} holds {', '.join(bundle.variants) or 'no model'}, and C is made of"
+            f" {VARIANT}; make the bundle of an int8 .tflite"
+        )
     data = bundle.model(VARIANT).read_bytes()
     name = identifier(bundle.manifest.name)
-    if sram_budget is None:
-        made = program(data, name)
-    else:
+    try:
         made = program(data, name, sram_budget=sram_budget)
+    except LimitExceeded as error:
+        raise ExportError(str(error)) from error
     if picture.refusal(made.graph, bundle.spec.preprocess):
         return made
     with_frames, _ = picture.placed(made, bundle.spec.preprocess)
-    return made if with_frames.plan.size > (sram_budget or math.inf) else with_frames
+    room = with_frames.plan.size if sram_budget is None else sram_budget
+    return made if with_frames.plan.size > room else with_frames
+
+
+def without_frames(bundle: Bundle, made: Program) -> str:
+    """Why a program of ``generate`` does not turn frames into its input; empty where it does."""
+    preprocess = bundle.spec.preprocess
+    if reason := picture.refusal(made.graph, preprocess):
+        return reason
+    if picture.where_it_fits(made, preprocess) is not None:
+        return ""
+    needed = picture.placed(made, preprocess)[0].plan.size
+    return f"that takes an --sram-budget of {needed:,} bytes"
 
 
 def write(bundle: Bundle, folder: Path, *, made: Program | None = None) -> Written:
@@ -87,6 +106,20 @@ def written_in(bundle: Bundle) -> Written | None:
     return written.read(bundle.root / FOLDER)
 
 
+class Made(NamedTuple):
+    """A bundle with its program, and what there is to say of that.
+
+    Attributes:
+        bundle: as it was written.
+        needs: of the program; with its code where a board's compiler counted that.
+        without_frames: as the function of that name says.
+    """
+
+    bundle: Bundle
+    needs: Budget
+    without_frames: str
+
+
 def add(
     bundle: Bundle,
     destination: Path,
@@ -94,7 +127,7 @@ def add(
     target: str,
     board: Board | None = None,
     sram_budget: int | None = None,
-) -> Bundle:
+) -> Made:
     """Write a bundle again with its program, and with golden answers in the program's arithmetic.
 
     Args:
@@ -107,8 +140,8 @@ def add(
     Raises:
         BundleError: the bundle holds no int8 .tflite, or the destination cannot be written.
         GraphError: the model holds what there is no kernel for.
-        ExportError: the program does not fit the board.
-        LimitExceeded: no plan keeps to the budget.
+        ExportError: the program does not fit the board, or no plan keeps to the budget.
+        TargetError: the board's compiler refuses the program.
     """
     made = generate(bundle, sram_budget=sram_budget)
     if board is not None:
@@ -118,6 +151,7 @@ def add(
         found = write(bundle, place, made=made)
         needs = budget.of_written(found)
         if board is not None:
+            needs = budget.counted(found, board, Path(folder, "build"))
             needs.check(board)
         content = {
             path.relative_to(folder).as_posix(): path.read_bytes()
@@ -132,8 +166,10 @@ def add(
         macs=made.macs,
         board=None if board is None else board.name,
         sram_budget=sram_budget,
+        own_board=None if board is None or board.ships else board,
     )
-    return add_program(bundle, record, content, answers(bundle), destination, target=target)
+    whole = add_program(bundle, record, content, answers(bundle), destination, target=target)
+    return Made(whole, needs, without_frames(bundle, made))
 
 
 def answers(bundle: Bundle) -> Array:

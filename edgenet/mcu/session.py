@@ -69,7 +69,7 @@ def codes_of(given: Array, program: Written) -> Array:
     return quantize.codes(rows, scale, zero_point)
 
 
-class OnBoard:
+class BoardEngine:
     """An engine whose models run on a board.
 
     Args:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from edgenet.board import Board
-from edgenet.bundle import Bundle
+from edgenet.mcu import budget
+from edgenet.mcu.budget import Budget
 from edgenet.mcu.counting import Counts
+from edgenet.mcu.make import Made
 from edgenet.report.text import table
 
 _COUNTERS = {
@@ -15,27 +17,53 @@ _COUNTERS = {
 }
 
 
-def made(bundle: Bundle, board: Board | None) -> str:
-    """What export says of the program it wrote."""
-    program = bundle.manifest.program
+def made(found: Made, board: Board | None) -> str:
+    """What export says of the program it wrote, and the commands that come next."""
+    root, program = found.bundle.root, found.bundle.manifest.program
     assert program is not None
-    fits = "" if board is None else f"; it fits {board.name}"
-    options = "" if board is None else f" --board {board.name}"
-    return "\n".join(
-        [
-            f"C in {bundle.root}/c: {program.arena:,} bytes of RAM (arena), {program.constants:,}"
-            f" bytes of constants in flash, {program.macs:,} multiplications{fits}",
-            f"  arithmetic {program.rounding}: bit for bit that of TensorFlow Lite Micro",
-            f"  edgenet profile {bundle.root} --board "
-            + (board.name if board and (board.emulation or board.counted_on) else "mps2-an386")
-            + "  counts instructions in QEMU",
-        ]
-        + (
-            [f"  edgenet run {bundle.root}{options} --port /dev/ttyACM0 --source PICTURES"]
-            if board
-            else []
+    lines = [
+        f"C in {root}/c: {program.arena:,} bytes of RAM (arena), {program.constants:,} bytes of"
+        f" constants in flash, {program.macs:,} multiplications",
+        f"  arithmetic {program.rounding}: bit for bit that of TensorFlow Lite Micro",
+    ]
+    lines += [] if board is None else _fit(found.needs, board)
+    if found.without_frames:
+        lines.append(f"  no C turns frames into the model's input: {found.without_frames}")
+    on_qemu = board is not None and (board.emulation or board.counted_on)
+    here = "" if on_qemu or board is None else " --board host"
+    counted = "" if on_qemu else " --board mps2-an386"
+    lines += [
+        "Next:",
+        f"  edgenet verify {root}{here}",
+        f"  edgenet evaluate {root} --board host --data DIR",
+        f"  edgenet profile {root}{counted}  counts instructions in QEMU",
+        f"  edgenet run {root} --port /dev/ttyACM0 --source PICTURES",
+    ]
+    return "\n".join(lines)
+
+
+def _fit(needs: Budget, board: Board) -> list[str]:
+    """How much of a board a program takes, and what is not counted."""
+    if board.flash_bytes is None and board.ram_bytes is None:
+        return []
+    reason = "" if needs.code is not None else budget.uncounted(board)
+    parts = [
+        f"{needed:,} of {there:,} bytes of {what}"
+        for needed, there, what in (
+            (needs.flash, board.flash_bytes, "flash, without code" if reason else "flash"),
+            (needs.ram, board.ram_bytes, "RAM, with its stack"),
         )
-    )
+        if there is not None
+    ]
+    whole = "the model and its code fit" if not reason else "the model less its code fits"
+    lines = [f"  {whole} {board.name}: {'; '.join(parts)}"]
+    lines += [f"  code is not counted: {reason}"] if reason else []
+    if needs.proof:
+        lines.append(
+            f"  not in that: {needs.proof:,} bytes of flash of the selftest's pictures where it is"
+            " called, and your own program"
+        )
+    return lines
 
 
 def noted(counts: Counts) -> str:

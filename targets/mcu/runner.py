@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgenet import board as boards
 from edgenet.board import Board
 from edgenet.bundle import Bundle
 from edgenet.errors import TargetError
 from edgenet.mcu import counting, make
-from edgenet.mcu.device import HOST, VARIANT, Device
+from edgenet.mcu.device import HOST, Device
+from edgenet.mcu.make import VARIANT
 from edgenet.report import mcu as report
 from edgenet.runner import Footprint, Runner
 from edgenet.spec import Variant
@@ -45,7 +45,7 @@ def runner(
 
 def device(target: Target, bundle: Bundle, *, board: str | None, port: str | None) -> Device:
     """The board that runs a bundle's int8 model."""
-    return Device(bundle, chosen(bundle, board), port)
+    return Device(bundle, chosen(target, bundle, board), port)
 
 
 def complete(
@@ -57,15 +57,15 @@ def complete(
     sram_budget: int | None,
 ) -> tuple[Bundle, str]:
     """The bundle with its int8 model as C, and what that takes."""
-    found = None if board is None else boards.load(board)
-    whole = make.add(bundle, destination, target=target.name, board=found, sram_budget=sram_budget)
-    return whole, report.made(whole, found)
+    found = None if board is None else target.board(board, bundle)
+    made = make.add(bundle, destination, target=target.name, board=found, sram_budget=sram_budget)
+    return made.bundle, report.made(made, found)
 
 
-def chosen(bundle: Bundle, board: str | None) -> Board:
+def chosen(target: Target, bundle: Bundle, board: str | None) -> Board:
     """The board that was named, else the one that the bundle was made for, else this machine."""
     program = bundle.manifest.program
-    return boards.load(board or (program and program.board) or HOST)
+    return target.board(board or (program and program.board) or HOST, bundle)
 
 
 class OnBoard(InProcess):

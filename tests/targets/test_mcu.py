@@ -74,7 +74,13 @@ def made(plain, tmp_path_factory):
     place = tmp_path_factory.mktemp("made") / "tiny"
     result = run("bundle", plain.root, "--target", "mcu", "--board", "stm32f746", "-o", place)
     assert result.exit_code == 0, result.output
-    assert re.search(r"C in .*/c: [\d,]+ bytes of RAM.*it fits stm32f746", result.output)
+    assert re.search(r"C in .*/c: [\d,]+ bytes of RAM", result.output)
+    assert re.search(
+        r"the model (and its code fit|less its code fits) stm32f746: [\d,]+ of 1,048,576 bytes of"
+        r" flash.*; [\d,]+ of 327,680 bytes of RAM, with its stack\n",
+        result.output,
+    )
+    assert re.search(r"not in that: [\d,]+ bytes of flash of the selftest's pict", result.output)
     return Bundle.open(place)
 
 
@@ -124,7 +130,7 @@ def test_every_file_of_the_program_is_checked(made, tmp_path):
 
 
 def test_a_program_takes_the_place_of_the_one_before(made, tmp_path):
-    again = make.add(made, tmp_path / "again", target="mcu")
+    again = make.add(made, tmp_path / "again", target="mcu").bundle
     assert again.manifest.program.board is None
     roles = set(made.manifest.files)
     assert set(again.manifest.files) == roles
@@ -147,6 +153,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(plain, tmp_path
     )
     assert re.search(r"RAM +arena, full at \S.* [\d,]+ +2,048\n", result.output)
     assert re.search(r"flash +weights and parameters +[\d,]+\n", result.output)
+    assert re.search(r"flash +beside: the selftest's pictures, if called", result.output)
     assert not (tmp_path / "b").exists()
 
 
@@ -182,7 +189,9 @@ def test_verify_holds_golden_frames_and_every_layer(made, name):
     checks = {(c["stage"], c["variant"]): c for c in json.loads(result.stdout)["checks"]}
     assert checks["logits", "int8.tflite"]["status"] == "equal"
     assert checks["selftest", "int8.tflite"]["status"] == "equal"
-    assert ("this machine" if name == "host" else name) in checks["logits", "int8.tflite"]["detail"]
+    places = {"host": "C on this machine,", "pico": "C on QEMU's mps2-an385 for pico,"}
+    expected = places.get(name, "C on QEMU's mps2-an386,")
+    assert checks["logits", "int8.tflite"]["detail"].startswith(expected)
 
 
 @pytest.mark.parametrize("name", [on("host"), on("mps2-an386", pytest.mark.slow)])

@@ -8,6 +8,7 @@ import shutil
 import signal
 import struct
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +130,81 @@ def test_another_version_of_the_protocol_is_refused():
         Link(played, "here").hello()
 
 
+@pytest.mark.parametrize("size", [0, 3, 4, 63, 4097])
+def test_frames_of_impossible_sizes_are_refused(size):
+    hello = struct.pack("<BBHIIII16s", 1, 0, size, 0, 0, 0, 0, b"0" * 16)
+    played = Played(lambda frame, count: reply(frame, hello))
+    with pytest.raises(TargetError, match=f"takes frames of {size} bytes, and 64 to 4096 are"):
+        Link(played, "here").hello()
+
+
+@pytest.mark.parametrize(
+    ("ask", "due"),
+    [
+        (lambda talk: talk.write(b"1234"), 0),
+        (lambda talk: talk.run(), 4),
+        (lambda talk: talk.output(10), 10),
+        (lambda talk: talk.layers(3), 12),
+        (lambda talk: talk.selftest(), 4),
+    ],
+    ids=["write", "run", "output", "layers", "selftest"],
+)
+@pytest.mark.parametrize("given", [b"", b"12345"])
+def test_answers_of_another_length_are_refused(ask, due, given):
+    if len(given) == due:
+        return
+    played = Played(lambda frame, count: reply(frame, given))
+    with pytest.raises(TargetError, match=f"with {len(given)} bytes, and {due} are due; its firm"):
+        ask(Link(played, "here"))
+
+
+def test_a_refusal_that_says_nothing_is_one():
+    played = Played(lambda frame, count: encode(Frame(ERROR, frame.sequence, b"")))
+    with pytest.raises(TargetError, match="refuses: for a reason of its own"):
+        Link(played, "here").run()
+
+
+def told(bundle, **changed):
+    """A board that runs a bundle's program, but for what it tells otherwise."""
+    from edgenet.mcu.make import written_in
+
+    program = written_in(bundle)
+    words = {"arena": "ARENA_BYTES", "inputs": "IN_LEN", "outputs": "OUT_LEN", "layers": "LAYERS"}
+    sizes = {word: int(program.number(macro)) for word, macro in words.items()} | changed
+    digest = program.digest.encode()
+    hello = struct.pack("<BBHIIII16s", 1, 2, 64, *(sizes[word] for word in words), digest)
+    cycles = [7] * sizes["layers"]
+
+    def answer(frame, count):
+        if frame.kind == ord("L"):
+            at, size = struct.unpack("<IH", frame.payload)
+            return reply(frame, struct.pack(f"<{len(cycles)}I", *cycles)[at : at + size])
+        return reply(frame, {"H": hello, "R": b"\7\0\0\0"}.get(chr(frame.kind), b""))
+
+    device = Device(bundle, board("host"), "here", opened=lambda name: Played(answer))
+    return device, cycles
+
+
+@pytest.mark.parametrize("word", ["arena", "inputs", "outputs", "layers"])
+def test_firmware_of_another_plan_is_refused(bundle, word, tmp_path):
+    device, _ = told(bundle, **{word: 11})
+    with pytest.raises(TargetError, match=r"at here was generated otherwise .* tells 11, and here"):
+        device.prepare(tmp_path)
+
+
+def test_cycles_that_outlast_a_counter_are_not_stated(bundle, tmp_path):
+    device, cycles = told(bundle)
+    device.prepare(tmp_path)
+    codes = np.zeros((1, device.hello.inputs), np.int8)
+    cycles[0] = 2**31
+    cycles[1] = 2**31 + 5
+    assert device.count(codes).cycles == 2**32 + 7  # told modulo 2^32
+    cycles[2] = link.TOO_LONG
+    name = device.program.layers[2].name
+    with pytest.raises(TargetError, match=rf"layer {name} takes more cycles .* \(systick\) can"):
+        device.count(codes)
+
+
 def test_a_port_that_is_lost_is_said():
     class Lost(Played):
         def read(self):
@@ -163,7 +239,7 @@ on_qemu = [
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
-    return make.add(TINY, tmp_path_factory.mktemp("bundle") / "tiny", target="mcu")
+    return make.add(TINY, tmp_path_factory.mktemp("bundle") / "tiny", target="mcu").bundle
 
 
 @pytest.mark.tool("cc")
@@ -172,6 +248,61 @@ def test_the_firmware_compiles_without_a_warning(bundle, macro):
     places = [f"-I{bundle.root / 'c' / folder}" for folder in ("src", "serial")]
     source = bundle.root / "c" / "serial" / "edgenet_serial.c"
     tools.call(["cc", *STRICT, f"-D{macro}", *places, "-fsyntax-only", str(source)])
+
+
+@pytest.mark.tool("cc")
+@pytest.mark.parametrize("size", [63, 4097])
+def test_frames_too_small_or_too_large_are_refused_by_the_compiler(bundle, size):
+    places = [f"-I{bundle.root / 'c' / folder}" for folder in ("src", "serial")]
+    source = bundle.root / "c" / "serial" / "edgenet_serial.c"
+    words = [f"-DEDGENET_SERIAL_PAYLOAD={size}", *places, "-fsyntax-only", str(source)]
+    with pytest.raises(TargetError, match="EDGENET_SERIAL_PAYLOAD must be from 64 to 4096"):
+        tools.call(["cc", *words])
+
+
+@pytest.mark.qemu
+@pytest.mark.tool("arm-none-eabi-gcc")
+@pytest.mark.tool("qemu-system-arm")
+def test_a_layer_longer_than_systick_is_told(bundle, tmp_path):
+    """An instruction takes 1,024 ns here: 25.6 ticks of SysTick, which has 2^24."""
+    pytest.importorskip("serial")
+    folder = Path(shutil.copytree(bundle.root / "c", tmp_path / "c"))
+    (kernel,) = folder.glob("src/*_en_mean_s8.c")
+    text = kernel.read_text()
+    assert text.count("\n{\n") == 1
+    wait = "    for (volatile int32_t i = 0; i < 400000; i++) {\n    }\n"
+    kernel.write_text(text.replace("\n{\n", "\n{\n" + wait))
+    flags = ["-DEDGENET_SERIAL_SYSTICK"]
+    firmware = qemu.build(folder, board("mps2-an386"), tmp_path, flags=flags, harness=SERIAL)
+    with served(firmware, "-icount", "shift=10") as (_, port):
+        talk = Link(link.open_port(port), port)
+        hello = talk.hello()
+        assert hello.counter == "systick"
+        talk.write(bytes(hello.inputs))
+        assert talk.run() == link.TOO_LONG
+        talk.write(bytes(hello.inputs))
+        talk.run(by_layer=True)
+        found = talk.layers(hello.layers)
+        slow = [layer.name.startswith("MEAN") for layer in make.written_in(bundle).layers]
+        assert any(slow)
+        assert [count == link.TOO_LONG for count in found] == slow
+        assert all(0 < count < 2**24 for count in found if count != link.TOO_LONG)
+        talk.close()
+
+
+@contextmanager
+def served(firmware, *options):
+    process = subprocess.Popen(
+        qemu.command(firmware, "-serial", "pty", *options),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process, re.search(r"/dev/\S+", process.stdout.readline())[0]
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -188,17 +319,8 @@ def serving(bundle, tmp_path_factory):
         flags=["-DEDGENET_SERIAL_SYSTICK"],
         harness=SERIAL,
     )
-    process = subprocess.Popen(
-        qemu.command(firmware, "-serial", "pty"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        yield process, re.search(r"/dev/\S+", process.stdout.readline())[0]
-    finally:
-        process.kill()
-        process.communicate()
+    with served(firmware) as found:
+        yield found
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ enum {
 };
 enum { BAD_CRC = 1, BAD_KIND = 2, BAD_RANGE = 3 };
 enum { NO_COUNTER = 0, DWT = 1, SYSTICK = 2, OWN = 3 };
+#define TOO_LONG 0xFFFFFFFFU /* cycles of what outlasts the counter */
 
 typedef struct {
     uint8_t bytes[HEAD + EDGENET_SERIAL_PAYLOAD + 4];
@@ -89,6 +90,7 @@ static volatile uint32_t *const dwt = (volatile uint32_t *)0xE0001000U;   /* CTR
 #endif
 #if defined(EDGENET_SERIAL_SYSTICK)
 static volatile uint32_t *const systick = (volatile uint32_t *)0xE000E010U; /* CTRL, LOAD, VAL */
+#define COUNTFLAG (1U << 16)
 #endif
 
 /* Which counter there is, started. */
@@ -122,7 +124,7 @@ static uint32_t counter(void)
     return (uint32_t)found;
 }
 
-/* Cycles, upwards. */
+/* Where counting starts; SysTick, of 24 bits, begins at 0. */
 static uint32_t now(void)
 {
     switch (counter()) {
@@ -136,7 +138,8 @@ static uint32_t now(void)
 #endif
 #if defined(EDGENET_SERIAL_SYSTICK)
     case SYSTICK:
-        return 0xFFFFFFU - systick[2];
+        systick[2] = 0; /* and clears the flag that says it passed 0 */
+        return 0;
 #endif
     default:
         return 0;
@@ -145,8 +148,13 @@ static uint32_t now(void)
 
 static uint32_t since(uint32_t before)
 {
-    const uint32_t mask = (counter() == SYSTICK) ? 0xFFFFFFU : 0xFFFFFFFFU;
-    return (now() - before) & mask;
+#if defined(EDGENET_SERIAL_SYSTICK)
+    if (counter() == SYSTICK) {
+        const uint32_t cycles = (0U - systick[2]) & 0xFFFFFFU;
+        return ((systick[0] & COUNTFLAG) != 0U) ? TOO_LONG : cycles;
+    }
+#endif
+    return now() - before;
 }
 
 static void layer_done(void *context, uint32_t layer, const int8_t *output, uint32_t size)
@@ -155,7 +163,9 @@ static void layer_done(void *context, uint32_t layer, const int8_t *output, uint
     (void)output;
     (void)size;
     layers[layer] = since(*started);
-    last_cycles += layers[layer];
+    last_cycles = ((layers[layer] == TOO_LONG) || (last_cycles == TOO_LONG))
+                      ? TOO_LONG
+                      : last_cycles + layers[layer];
     *started = now();
 }
 

@@ -16,9 +16,12 @@
 
 #include <stdint.h>
 
-/* Bytes that a frame carries at the most, at least 64: more is faster, and takes as much RAM. */
+/* Bytes that a frame carries at the most, 64 to 4096: more is faster, and takes as much RAM. */
 #ifndef EDGENET_SERIAL_PAYLOAD
 #define EDGENET_SERIAL_PAYLOAD 256
+#endif
+#if (EDGENET_SERIAL_PAYLOAD < 64) || (EDGENET_SERIAL_PAYLOAD > 4096)
+#error "EDGENET_SERIAL_PAYLOAD must be from 64 to 4096"
 #endif
 
 #ifdef __cplusplus
