@@ -157,6 +157,149 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(plain, tmp_path
     assert not (tmp_path / "b").exists()
 
 
+def own_board(place, *, flash=1_048_576, ram=262_144, more='counted_on = "mps2-an386"\n'):
+    """The file of a board that edgenet does not ship."""
+    place.write_text(
+        f'name = "{place.stem}"\ntitle = "Mine"\ncore = "cortex-m4"\nflash_bytes = {flash}\n'
+        f'ram_bytes = {ram}\n{more}[source]\nflash_bytes = "https://example.org"\n'
+        'ram_bytes = "https://example.org"\n'
+    )
+    return place
+
+
+@pytest.mark.qemu
+@pytest.mark.tool("arm-none-eabi-gcc")
+def test_code_is_counted_before_it_is_said_that_a_model_fits(plain, made, tmp_path):
+    place = own_board(tmp_path / "just.toml", flash=made.manifest.program.constants + 100)
+    result = run("bundle", plain.root, "--target", "mcu", "--board", place, "-o", tmp_path / "b")
+    assert result.exit_code == 1
+    assert re.search(r"does not fit just: flash for all needs [\d,]+ bytes", result.output)
+    assert re.search(r"flash +code +[\d,]+\n", result.output)
+    assert not (tmp_path / "b").exists()
+
+
+def test_code_that_is_not_counted_is_said_not_to_be(plain, tmp_path, monkeypatch):
+    bundle = ("bundle", plain.root, "--target", "mcu", "--board")
+    result = run(*bundle, "esp32s3", "-o", tmp_path / "esp")
+    assert "the model less its code fits esp32s3: " in result.output
+    assert "code is not counted: arm-none-eabi-gcc has no core xtensa-lx7" in result.output
+    place = own_board(tmp_path / "bare.toml", more="")
+    result = run(*bundle, place, "-o", tmp_path / "bare")
+    assert "code is not counted: the file of bare has no counted_on" in result.output
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    result = run(*bundle, "nano33ble", "-o", tmp_path / "none")
+    assert "less its code fits nano33ble" in result.output
+    assert "code is not counted: arm-none-eabi-gcc is not installed" in result.output
+
+
+def test_the_selftests_pictures_are_counted_to_the_byte(made, tmp_path):
+    program = make.written_in(made)
+    sources = (program.sources / f"{program.name}_golden.h").read_text()
+    of_type = {"int8_t": 1, "uint32_t": 4}
+    arrays = re.findall(r"static const (\w+) \w+((?:\[\d+\])+)", sources)
+    sizes = [
+        of_type[kind] * np.prod([int(n) for n in re.findall(r"\d+", dims)]) for kind, dims in arrays
+    ]
+    assert len(sizes) == 3
+    assert budget.of_written(program).proof == sum(sizes)
+    assert budget.of_program(make.generate(made)).proof == sum(sizes)
+
+
+@pytest.mark.parametrize("name", ["pi4", "coral_usb", "coral_dev"])
+def test_boards_of_other_targets_are_no_microcontrollers(plain, made, tmp_path, name):
+    for words in (
+        ("bundle", plain.root, "--target", "mcu", "-o", tmp_path / "b"),
+        ("verify", made.root),
+        ("profile", made.root),
+        ("run", made.root, "--source", TINY),
+    ):
+        result = run(*words, "--board", name)
+        assert result.exit_code == 2, result.output
+        listed = result.output.partition("choose one of")[2]
+        assert f"no board '{name}'" in result.output
+        assert "pico2" in result.output
+        assert not re.search("pi4|zero2w|coral_dev", listed)
+    place = own_board(tmp_path / "mine.toml")
+    place.write_text(place.read_text().replace("cortex-m4", "cortex-a72"))
+    result = run("verify", made.root, "--board", place)
+    assert result.exit_code == 2
+    assert "mine.toml has a cortex-a72, which is no microcontroller; choose" in result.output
+
+
+def test_one_may_say_the_budget_with_its_unit(plain, tmp_path):
+    bundle = ("bundle", plain.root, "--target", "mcu", "-o", tmp_path / "b", "--sram-budget")
+    for words, expected in (("2KB", 2048), ("2K", 2048), ("1500", 1500)):
+        result = run(*bundle, words)
+        assert result.exit_code == 0, result.output
+        assert Bundle.open(tmp_path / "b").manifest.program.sram_budget == expected
+    result = run(*bundle, "2 potatoes")
+    assert result.exit_code == 2
+    assert "'2 potatoes' is not a size; write a number above 0 with its unit" in result.output
+    result = run(*bundle, "10")  # refused with the code of a board that is too small
+    assert result.exit_code == 1
+    assert re.search(r"[\d,]+ bytes", result.output)
+
+
+def test_preprocessing_that_is_left_out_is_said(plain, tmp_path):
+    bundle = ("bundle", plain.root, "--target", "mcu", "-o", tmp_path / "b")
+    assert "no C turns frames" not in run(*bundle).output
+    header = tmp_path / "b" / "c" / "src" / "tiny_2_image.h"
+    assert header.is_file()
+    least = make.program(plain.model("int8.tflite").read_bytes(), "least").plan.size
+    result = run(*bundle, "--sram-budget", least)
+    said = re.search(r"no C turns frames into the model's input: .* of ([\d,]+) byt", result.output)
+    assert said, result.output
+    assert not header.exists()
+    assert run(*bundle, "--sram-budget", said[1].replace(",", "")).exit_code == 0
+    assert header.is_file()
+
+
+def test_what_no_c_is_made_of_is_refused_before_it_is_run(plain, tmp_path, monkeypatch):
+    monkeypatch.setattr("edgenet.foreign.make", None)
+    model, labels = plain.model("fp32.tflite"), tmp_path / "labels.txt"
+    labels.write_text("\n".join("abcdef"))
+    words = ("--labels", labels, "--preprocess", "tf", "--target", "mcu", "-o", tmp_path / "b")
+    result = run("bundle", model, *words)
+    assert result.exit_code == 1
+    assert str(model) in result.output
+    assert "float32" in result.output
+    assert "edgenet-export-" not in result.output
+
+
+def commands(output):
+    """The commands that are printed after Next, but for those that need what is not here."""
+    lines = output.partition("Next:\n")[2].splitlines()
+    found = [line.split("  counts")[0].split()[1:] for line in lines if "edgenet " in line]
+    return [one for one in found if not {"--port", "--data"} & set(one)]
+
+
+@pytest.mark.qemu
+@pytest.mark.tool("arm-none-eabi-gcc")
+@pytest.mark.tool("qemu-system-arm")
+@pytest.mark.parametrize("name", ["own.toml", "esp32s3", None])
+def test_the_commands_that_are_printed_work(plain, tmp_path, name):
+    board = own_board(tmp_path / name) if name == "own.toml" else name
+    options = ("--board", board) if board else ()
+    words = ("bundle", plain.root, "--target", "mcu", "-o", tmp_path / "b", *options)
+    result = run(*words)
+    assert result.exit_code == 0, result.output
+    (tmp_path / "own.toml").unlink(missing_ok=True)
+    found = commands(result.output)
+    assert {one[0] for one in found} == {"verify", "profile"}
+    for one in found:
+        done = run(*one)
+        assert done.exit_code == 0, (one, done.output)
+    if name == "own.toml":
+        assert "on own (cortex-m4), QEMU's mps2-an386" in done.output
+        again = run("verify", tmp_path / "b", "--board", "own")
+        assert "C on QEMU's mps2-an386 for own computes what" in again.output
+        assert Bundle.open(tmp_path / "b").manifest.program.own_board.ram_bytes == 262_144
+
+
+def test_a_board_that_ships_is_not_kept_twice(made):
+    assert made.manifest.program.own_board is None
+
+
 def test_what_does_not_fit_with_its_code_is_refused_once_built():
     needs = budget.Budget(constants=1000, arena=500, fullest="CONV_2D 0", code=2_097_152)
     with pytest.raises(ExportError, match=r"flash for all needs 2,098,152 bytes, 2,097,152 are"):
@@ -307,6 +450,20 @@ def test_systick_counts_where_the_plugin_does_not_load(made, tmp_path):
     counted = qemu.run(firmware, picture)
     assert counted.layers == ()
     assert abs(counted.instructions - exact) <= 160
+
+
+@pytest.mark.qemu
+@pytest.mark.tool("arm-none-eabi-gcc")
+@pytest.mark.tool("qemu-system-arm")
+def test_a_plugin_that_does_not_compile_and_blanks_in_paths_do_no_harm(made, tmp_path, monkeypatch):
+    place = tmp_path / "with blanks"
+    plain = qemu.build(made.root / "c", board("mps2-an386"), tmp_path / "plain")
+    monkeypatch.setattr(qemu, "HOST_COMPILER", "false")
+    firmware = qemu.build(made.root / "c", board("mps2-an386"), place)
+    assert firmware.flash == plain.flash > 1000
+    counted = qemu.run(firmware, np.zeros((1, firmware.inputs), np.int8))
+    assert counted.layers == ()
+    assert counted.instructions > 1000
 
 
 # types of the model's ends
