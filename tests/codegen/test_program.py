@@ -8,7 +8,7 @@ from pathlib import Path
 import engines
 import numpy as np
 import pytest
-from networks import Network, random_network
+from networks import Network, everything, random_network
 
 from edgenet import tflite
 from edgenet.codegen import emit
@@ -28,18 +28,6 @@ RISCV = ("-march=rv32imc", "-mabi=ilp32", "--specs=picolibc.specs")
 def network(seed: int, *, dtype: str = "int8") -> tuple[bytes, np.ndarray]:
     built, y = random_network(np.random.default_rng(seed), dtype=dtype)
     return built.file(y), built.pictures(6)
-
-
-def everything() -> bytes:
-    """A network with every operator that the random ones draw from."""
-    drawn = Network(np.random.default_rng(1), size=12)
-    x = drawn.conv(drawn.input, 8, kernel=3, stride=2)
-    x = drawn.add(x, drawn.conv(x, 8))
-    x = drawn.conv(drawn.concatenation(x, drawn.relu6(drawn.conv(x, 5))), 6)
-    x = drawn.conv(drawn.pool(x, "MAX_POOL_2D"), 8)
-    x = drawn.pool(drawn.conv(drawn.pad(x), 6, kernel=2), "AVERAGE_POOL_2D")
-    x = drawn.depthwise(x, multiplier=2)
-    return drawn.file(drawn.softmax(drawn.fully_connected(drawn.transposed_mean(x), 4, dead=False)))
 
 
 def write(data: bytes, folder: Path, name: str = "net"):

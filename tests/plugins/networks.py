@@ -231,3 +231,15 @@ def _block(network: Network, x: int, rng: np.random.Generator) -> int:
     if kind == 6:
         return network.conv(network.relu6(x), count, kernel=3)
     return network.depthwise(network.pad(x), kernel=3)
+
+
+def everything() -> bytes:
+    """A network with every operator that the random ones draw from."""
+    drawn = Network(np.random.default_rng(1), size=12)
+    x = drawn.conv(drawn.input, 8, kernel=3, stride=2)
+    x = drawn.add(x, drawn.conv(x, 8))
+    x = drawn.conv(drawn.concatenation(x, drawn.relu6(drawn.conv(x, 5))), 6)
+    x = drawn.conv(drawn.pool(x, "MAX_POOL_2D"), 8)
+    x = drawn.pool(drawn.conv(drawn.pad(x), 6, kernel=2), "AVERAGE_POOL_2D")
+    x = drawn.depthwise(x, multiplier=2)
+    return drawn.file(drawn.softmax(drawn.fully_connected(drawn.transposed_mean(x), 4, dead=False)))
