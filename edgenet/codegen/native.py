@@ -3,79 +3,25 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
 
-from edgenet.codegen import tools, written
-from edgenet.codegen.program import Program
+from edgenet.codegen import template, tools, written
 from edgenet.int8.graph import Array
 
 _FLAGS = ("-std=c99", "-O2", "-shared", "-fPIC")
+_OUTPUT = re.compile(r"OUT\d*_LEN")
 _HOOK = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_uint32, ctypes.POINTER(ctypes.c_int8), ctypes.c_uint32
 )
 
 
-class Native:
-    """One program, built and loaded.
-
-    Args:
-        program: that was written.
-        folder: where it was written to.
-        workdir: where the library goes.
-
-    Raises:
-        TargetError: there is no C compiler, or it refuses the program.
-    """
-
-    def __init__(self, program: Program, folder: Path, workdir: Path) -> None:
-        self._program = program
-        library = ctypes.CDLL(str(_build(program.name, folder, workdir)))
-        self._run = getattr(library, f"{program.name}_run_hooked")
-        self._run.restype = None
-        self.selftest = self._selftest(getattr(library, f"{program.name}_selftest"))
-        # aligned to 16 by hand: numpy promises no more than 8 on every platform
-        self._memory = np.zeros(program.plan.size + 16, np.int8)
-        start = -self._memory.ctypes.data % 16
-        self._arena = self._memory[start : start + program.plan.size]
-
-    def run(self, inputs: tuple[Array, ...]) -> tuple[tuple[Array, ...], list[Array]]:
-        """Outputs and every layer's output, int8 and flat, of one picture.
-
-        Args:
-            inputs: int8 codes, any shape, one array an input.
-        """
-        graph, addresses = self._program.graph, self._program.plan.addresses
-        for port, codes in zip(graph.inputs, inputs, strict=True):
-            start = addresses[port.value]
-            self._arena[start : start + codes.size] = np.ravel(codes)
-        layers: list[Array] = []
-
-        def keep(
-            context: object, layer: int, output: ctypes._Pointer[ctypes.c_int8], size: int
-        ) -> None:
-            layers.append(np.ctypeslib.as_array(output, (size,)).copy())
-
-        self._run(self._pointer(), _HOOK(keep), None)
-        outputs = []
-        for port in graph.outputs:
-            start = addresses[port.value]
-            outputs.append(self._arena[start : start + graph.values[port.value].size].copy())
-        return tuple(outputs), layers
-
-    def _pointer(self) -> ctypes.c_void_p:
-        return ctypes.c_void_p(self._arena.ctypes.data)
-
-    def _selftest(self, function: Callable[..., int]) -> Callable[[], int]:
-        """0, or which layer of which picture differs from what was expected."""
-        return lambda: function(self._pointer())
-
-
 class Library:
-    """A written program with one input and one output, built and loaded; made for many pictures.
+    """A written program, built and loaded; many pictures at once where it has one input and output.
 
     Args:
         folder: that was written.
@@ -86,7 +32,7 @@ class Library:
     """
 
     def __init__(self, folder: Path, workdir: Path) -> None:
-        program = written.read(folder)
+        self._program = program = written.read(folder)
         workdir.mkdir(parents=True, exist_ok=True)
         (workdir / "edgenet_model.h").write_text(written.glue(program))
         with resources.as_file(resources.files("edgenet.codegen") / "firmware") as firmware:
@@ -110,6 +56,36 @@ class Library:
         places = [ctypes.c_void_p(array.ctypes.data) for array in (arena, given, found)]
         self._library.edgenet_answer(*places, ctypes.c_uint32(len(given)))
         return found
+
+    def run(self, inputs: Sequence[Array]) -> tuple[tuple[Array, ...], list[Array]]:
+        """Outputs and every layer's output, int8 and flat, of one picture.
+
+        Args:
+            inputs: int8 codes, any shape, one array an input.
+        """
+        arena = self.arena()
+        for number, codes in enumerate(inputs):
+            self._end(arena, "input", number)[:] = np.ravel(codes)
+        layers: list[Array] = []
+
+        def keep(
+            context: object, layer: int, output: ctypes._Pointer[ctypes.c_int8], size: int
+        ) -> None:
+            layers.append(np.ctypeslib.as_array(output, (size,)).copy())
+
+        function = getattr(self._library, f"{self._program.name}_run_hooked")
+        function(ctypes.c_void_p(arena.ctypes.data), _HOOK(keep), None)
+        count = sum(bool(_OUTPUT.fullmatch(word)) for word in self._program.macros)
+        return tuple(self._end(arena, "output", n).copy() for n in range(count)), layers
+
+    def _end(self, arena: Array, kind: str, number: int) -> Array:
+        """Where an input or output lies in an arena."""
+        word = {"input": "IN", "output": "OUT"}[kind] + template.count(number)
+        suffix = template.count(number, lower=True)
+        function = getattr(self._library, f"{self._program.name}_{kind}{suffix}")
+        function.restype = ctypes.POINTER(ctypes.c_int8)
+        place = function(ctypes.c_void_p(arena.ctypes.data))
+        return np.ctypeslib.as_array(place, (int(self._program.number(f"{word}_LEN")),))
 
     def prove(self, arena: Array) -> int:
         """What the model's own selftest says, as ``qemu.prove`` does."""

@@ -9,7 +9,7 @@ from benchmark_networks import MACS, NETWORKS
 
 from edgenet import int8, tflite
 from edgenet.codegen import emit
-from edgenet.codegen.native import Native
+from edgenet.codegen.native import Library
 from edgenet.codegen.program import program
 from edgenet.int8 import graph as g
 from edgenet.runtime.reference import ReferenceSession
@@ -88,7 +88,7 @@ def test_every_layer_of_the_c_is_that_of_tflm(name, tensors, tmp_path):
     data, graph, codes, theirs = tensors(name)
     made = program(data, name, elimination=False)
     emit.write(made, tmp_path / "c")
-    (output,), layers = Native(made, tmp_path / "c", tmp_path / "build").run((codes,))
+    (output,), layers = Library(tmp_path / "c", tmp_path / "build").run((codes,))
     np.testing.assert_array_equal(output, theirs(graph.outputs[0].value).ravel())
     for layer, found in zip(made.layers, layers, strict=True):
         np.testing.assert_array_equal(
@@ -102,7 +102,7 @@ def test_the_c_gives_the_same_without_its_dead_channels(name, tensors, tmp_path)
     data, graph, codes, theirs = tensors(name)
     made = program(data, name)
     emit.write(made, tmp_path / "c")
-    (output,), _ = Native(made, tmp_path / "c", tmp_path / "build").run((codes,))
+    (output,), _ = Library(tmp_path / "c", tmp_path / "build").run((codes,))
     np.testing.assert_array_equal(output, theirs(graph.outputs[0].value).ravel())
 
 

@@ -12,7 +12,7 @@ from networks import Network, everything, random_network
 
 from edgenet import tflite
 from edgenet.codegen import emit
-from edgenet.codegen.native import Native
+from edgenet.codegen.native import Library
 from edgenet.codegen.program import program
 from edgenet.errors import GraphError, UsageError
 
@@ -38,8 +38,8 @@ def write(data: bytes, folder: Path, name: str = "net"):
 
 def same_as_micro(data: bytes, pictures: np.ndarray, folder: Path) -> None:
     made = write(data, folder / "c")
-    native = Native(made, folder / "c", folder / "build")
-    assert native.selftest() == 0
+    native = Library(folder / "c", folder / "build")
+    assert native.prove(native.arena()) == 0
     outputs = tflite.read(data, "it").subgraphs[0].outputs
     for picture in pictures:
         theirs = engines.micro(data, [picture[np.newaxis]])
@@ -75,8 +75,8 @@ def test_the_tiny_model_equals_tflm_on_every_layer(tmp_path):
 @pytest.mark.tool("cc")
 def test_uint8_models_run_as_int8_ones(tmp_path):
     data, pictures = network(3, dtype="uint8")
-    made = write(data, tmp_path / "c")
-    native = Native(made, tmp_path / "c", tmp_path / "build")
+    write(data, tmp_path / "c")
+    native = Library(tmp_path / "c", tmp_path / "build")
     index = tflite.read(data, "it").subgraphs[0].outputs[0]
     for picture in pictures:
         (found,), _ = native.run(((picture ^ 128).view(np.int8),))

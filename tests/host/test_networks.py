@@ -21,7 +21,7 @@ from edgenet import codegen, edgetpu, tflite
 from edgenet.architecture import ARCHITECTURES, Inverted
 from edgenet.cli.main import main
 from edgenet.codegen import emit
-from edgenet.codegen.native import Native
+from edgenet.codegen.native import Library
 from edgenet.dataset import open_dataset
 from edgenet.errors import GraphError
 from edgenet.host import calibration
@@ -167,8 +167,8 @@ def test_the_arbiter_and_the_generated_c_are_tflite_micro_to_the_bit(
     session = Reference().open(tmp_path / "model.tflite")
     made = codegen.program.program(model, "net")
     emit.write(made, tmp_path / "c")
-    native = Native(made, tmp_path / "c", tmp_path / "build")
-    assert native.selftest() == 0
+    native = Library(tmp_path / "c", tmp_path / "build")
+    assert native.prove(native.arena()) == 0
     index = tflite.read(model, "net").subgraphs[0].outputs[0]
     seen = set()
     for one in codes:
