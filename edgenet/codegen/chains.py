@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from edgenet.codegen import text
+from edgenet.codegen import flavours, text
 from edgenet.codegen.call import Field
 from edgenet.codegen.plan import Plan
 from edgenet.codegen.rows import Rows, Stage
 
 HEADER = "en_rows_s8.h"
 
-Chosen = Callable[[Sequence[str]], str]
-"""Lines of each flavour as lines that the compiler chooses from."""
 
-
-def definitions(
-    program: str, layer: Rows, plan: Plan, structs: Sequence[str], chosen: Chosen
-) -> Iterator[str]:
+def definitions(program: str, layer: Rows, plan: Plan, structs: Sequence[str]) -> Iterator[str]:
     """What a chain needs beside the structs of its layers.
 
     Args:
@@ -25,7 +20,6 @@ def definitions(
         layer: the chain.
         plan: of the arena.
         structs: names of the parameters of each layer.
-        chosen: see there.
     """
     name = text.identifier(layer.layer.name)
     parts = plan.parts[layer.layer.name]
@@ -46,7 +40,7 @@ def definitions(
     yield (
         f"static void {name}_row(int8_t *a, int32_t stage, const int8_t *window, int8_t *out)\n"
         "{\n    (void)a;\n    switch (stage) {\n"
-        + "\n".join(_cases(program, layer, parts, structs, chosen))
+        + "\n".join(_cases(program, layer, parts, structs))
         + "\n    default:\n        break;\n    }\n}\n"
     )
 
@@ -58,15 +52,12 @@ def call(program: str, layer: Rows) -> str:
 
 
 def _cases(
-    program: str, layer: Rows, parts: Sequence[int], structs: Sequence[str], chosen: Chosen
+    program: str, layer: Rows, parts: Sequence[int], structs: Sequence[str]
 ) -> Iterator[str]:
     for number, (each, scratch) in enumerate(zip(layer.calls, layer.scratches, strict=True)):
-        own = f", &a[{0 if scratch is None else parts[scratch]}]" if each.scratch else ""
-        lines = [
-            f"        {program}_{one.kernel}(&{structs[number]}, window, out{own});"
-            for one in each.flavours
-        ]
-        yield f"    case {number}:\n{chosen(lines)}\n        break;"
+        own = [f"&a[{0 if scratch is None else parts[scratch]}]"] * each.scratch
+        line = flavours.statement(program, each, [f"&{structs[number]}", "window", "out", *own])
+        yield f"    case {number}:\n        {line}\n        break;"
 
 
 def _stage(stage: Stage, window: int) -> dict[str, Field]:

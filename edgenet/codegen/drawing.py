@@ -14,6 +14,8 @@ from edgenet.int8.graph import Graph, Layer
 
 _LEFT, _TOP, _HEIGHT, _RIGHT, _BOTTOM = 88, 64, 380, 24, 136
 """Pixels around the plot, and its height."""
+_LINE, _LETTER = 13, 6.6
+"""Pixels of a label: its height, and a letter's width."""
 
 _STYLE = """
 text{font:11px system-ui,-apple-system,"Segoe UI",Helvetica,Arial,sans-serif;fill:#1f2328}
@@ -67,6 +69,14 @@ class _Area:
             columns, upwards = self.dies
             early = self.end - columns
             right = (early, self.end) if upwards else (self.end, early)
+        return left, right
+
+    def between(self, low: float, high: float) -> tuple[float, float]:
+        """Columns inside at all heights between two, from 0, the lower end, to 1, the upper."""
+        (low_left, high_left), (low_right, high_right) = self.sides()
+        heights = (low, high)
+        left = max(low_left + (high_left - low_left) * part for part in heights)
+        right = min(low_right + (high_right - low_right) * part for part in heights)
         return left, right
 
 
@@ -203,11 +213,12 @@ class _Drawing:
 
     def _label(self, area: _Area) -> Iterator[str]:
         """Its shape, where there is room."""
-        left, right = (sum(side) / 2 for side in area.sides())
         words = _words(area, self._program.graph)
-        width = (right - left) * self._column
         height = area.region.size * _HEIGHT / self._size
-        if width < 6.3 * len(words) + 4 or height < 13:
+        left, right = area.between(
+            max(0.0, 0.5 - _LINE / 2 / height), min(1.0, 0.5 + _LINE / 2 / height)
+        )
+        if (right - left) * self._column < _LETTER * len(words) + 4 or height < _LINE:
             return
         x = self._x((left + right) / 2)
         y = self._y(area.region.address + area.region.size / 2) + 4

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from edgenet.codegen import chains, pack, template, text
+from edgenet.codegen import chains, flavours, pack, template, text
 from edgenet.codegen.call import Call, Constant, Lowered
 from edgenet.codegen.program import STACK, Program, constants
 from edgenet.codegen.rows import Rows
@@ -81,7 +81,7 @@ class Source:
             yield f"{const}int8_t *{function}({const}void *arena)"
 
     def schedule(self) -> str:
-        graph, plan = self._program.graph, self._program.plan
+        graph = self._program.graph
         headers = sorted(
             {
                 f"{self._name}_{_header(one)}"
@@ -99,13 +99,16 @@ class Source:
         for kind, ports in (("input", graph.inputs), ("output", graph.outputs)):
             const = "" if kind == "input" else "const "
             for line, port in zip(self._more(kind, ports), ports, strict=True):
-                address = plan.addresses[port.value]
                 functions.append(
-                    f"{line}\n{{\n    return &(({const}int8_t *)arena)[{address}];\n}}\n"
+                    f"{line}\n{{\n    return &(({const}int8_t *)arena)[t{port.value}];\n}}\n"
                 )
         return self._template(
             "model.c",
             headers="\n".join(f'#include "{header}"' for header in headers),
+            flavours=flavours.definitions(
+                self._name, (call for layer in self._program.layers for call in layer.calls)
+            ),
+            places="\n".join(self._addresses()),
             structs="\n".join(self._structs()),
             functions="\n".join(functions),
             steps="\n".join(self._steps()),
@@ -121,7 +124,7 @@ class Source:
             if isinstance(layer, Rows):
                 names = [_struct_name(layer, number) for number in range(len(layer.calls))]
                 plan = self._program.plan
-                yield from chains.definitions(self._name, layer, plan, names, self._chosen)
+                yield from chains.definitions(self._name, layer, plan, names)
 
     def _struct(self, call: Call, name: str, backward: bool) -> str:
         fields = dict(call.fields)
@@ -130,30 +133,28 @@ class Source:
         body = text.struct(fields, lambda constant: self._names[id(constant)])
         return f"static const {self._name}_{call.struct} {name} = {body};\n"
 
+    def _addresses(self) -> Iterator[str]:
+        """Names of places in the arena: of values as REPORT.md has them, and of scratch."""
+        program, plan = self._program, self._program.plan
+        for value, address in sorted(plan.addresses.items()):
+            shape = "x".join(map(str, program.graph.values[value].shape[1:]))
+            yield f"    t{value} = {address}, /* {shape} */"
+        for layer in program.layers:
+            if any(call.scratch for call in layer.calls) and not isinstance(layer, Rows):
+                yield f"    {_scratch(layer)} = {plan.scratch.get(layer.layer.name, 0)},"
+
     def _steps(self) -> Iterator[str]:
-        plan = self._program.plan
         for index, layer in enumerate(self._program.layers):
             output = layer.layer.output
-            at = plan.addresses[output]
             if isinstance(layer, Rows):
                 yield chains.call(self._name, layer)
             for number, call in () if isinstance(layer, Rows) else enumerate(layer.calls):
-                places = [*(plan.addresses[value] for value in call.inputs), at]
-                scratch = plan.scratch.get(layer.layer.name, 0)
-                yield self._chosen(
-                    [
-                        self._statement(
-                            one, _struct_name(layer, number), [*places, *[scratch] * one.scratch]
-                        )
-                        for one in call.flavours
-                    ]
-                )
+                places = [f"t{value}" for value in (*call.inputs, output)]
+                places += [_scratch(layer)] * call.scratch
+                arguments = [f"&{_struct_name(layer, number)}", *(f"&a[{at}]" for at in places)]
+                yield f"    {flavours.statement(self._name, call, arguments)}"
             size = self._program.graph.values[output].size
-            yield f"    done(hook, context, {index}, &a[{at}], {size});"
-
-    def _statement(self, call: Call, struct: str, places: Sequence[int]) -> str:
-        arguments = ", ".join([f"&{struct}", *(f"&a[{place}]" for place in places)])
-        return f"    {self._name}_{call.kernel}({arguments});"
+            yield f"    done(hook, context, {index}, &a[t{output}], {size});"
 
     def weight_declarations(self) -> str:
         lines = self._arrays(lambda name, values, ctype: f"extern {ctype} {name}[{len(values)}];")
@@ -169,10 +170,10 @@ class Source:
 
     def _arrays(self, line: Callable[[str, Array, str], str]) -> Iterator[str]:
         """What to write for each constant, of its name, values and type; all flavours."""
-        for flavours in self._constants:
+        for packings in self._constants:
             lines = [
                 "\n".join(line(n, v, f"const {_ctype(v, self._name)}") for n, v in arrays)
-                for arrays in flavours
+                for arrays in packings
             ]
             if any(lines):
                 yield self._chosen(lines)
@@ -192,6 +193,10 @@ def _roles(fields: object) -> list[str]:
 def _struct_name(layer: Lowered, number: int) -> str:
     suffix = f"_part{number}" if len(layer.calls) > 1 else ""
     return text.identifier(layer.layer.name) + suffix
+
+
+def _scratch(layer: Lowered) -> str:
+    return f"{text.identifier(layer.layer.name)}_scratch"
 
 
 def _header(call: Call) -> str:

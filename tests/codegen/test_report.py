@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from benchmark_networks import resnet8
 
 from edgenet.architecture import network
 from edgenet.codegen import emit, report, untrained, written
@@ -92,3 +93,28 @@ def test_the_drawing_has_an_area_for_each_value_and_says_the_size():
         assert f"{region.name}: {region.size:,} bytes at {region.address:,}" in titles
     assert f"{made.plan.size:,} bytes of SRAM" in drawn.findtext("svg:title", namespaces=space)
     assert report.files(made) == files
+
+
+def test_labels_of_the_drawing_lie_within_their_areas():
+    """Slanted borders too: the corners of a label's box are on the inner side of every edge."""
+    made = program(resnet8(), "net")
+    drawn = ElementTree.fromstring(report.files(made)["arena.svg"])
+    space = {"svg": "http://www.w3.org/2000/svg"}
+    areas = [
+        [tuple(map(float, point.split(","))) for point in area.get("points").split()]
+        for area in drawn.findall("svg:polygon", space)
+    ]
+    texts = drawn.findall("svg:text", space)
+    labels = [text for text in texts if text.get("text-anchor") == "middle"]
+    assert len(labels) > 5
+    for label in labels:
+        x, y, half = float(label.get("x")), float(label.get("y")), 3.1 * len(label.text)
+        corners = [(x + dx, y + dy) for dx in (-half, half) for dy in (-9, 2)]
+        assert any(all(within(corner, area) for corner in corners) for area in areas), label.text
+
+
+def within(point, area) -> bool:
+    (x, y), signs = point, []
+    for (x1, y1), (x2, y2) in zip(area, [*area[1:], area[0]], strict=True):
+        signs.append((x2 - x1) * (y - y1) - (y2 - y1) * (x - x1))
+    return min(signs) >= 0 or max(signs) <= 0

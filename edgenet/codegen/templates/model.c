@@ -4,6 +4,12 @@
 #include "${name}_weights.h"
 $headers
 
+$flavours
+/* Where values lie in the arena, tN being the one with the number N in the .tflite, and scratch. */
+enum {
+$places
+};
+
 $structs
 static void done(${name}_hook hook, void *context, uint32_t layer, const int8_t *output,
                  uint32_t size)
