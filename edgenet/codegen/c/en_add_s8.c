@@ -13,7 +13,7 @@ static int32_t scaled(const en_add *add, int32_t input, int32_t code)
 }
 
 /* What each code of an input counts for, from that of -128 on. */
-static void tabulate(const en_add *add, int32_t input, int32_t *table)
+static void tabulate(const en_add *add, int32_t input, en_number *table)
 {
     for (int32_t code = -128; code < 128; code++) {
         table[code + 128] = scaled(add, input, code);
@@ -22,10 +22,10 @@ static void tabulate(const en_add *add, int32_t input, int32_t *table)
 
 /* The same sums, looked up. */
 static void add_tables(const en_add *add, const int8_t *first, const int8_t *second, int8_t *out,
-                       int32_t *tables)
+                       en_number *tables)
 {
-    const int32_t *of_first = &tables[128];
-    const int32_t *of_second = &tables[128 + 256];
+    const en_number *of_first = &tables[128];
+    const en_number *of_second = &tables[128 + 256];
     const int8_t *end = &out[add->size];
     const int32_t zero_point = add->range.zero_point;
     const int32_t low = add->range.low;
@@ -59,7 +59,7 @@ void en_add_s8(const en_add *add, const int8_t *first, const int8_t *second, int
                int8_t *scratch)
 {
     if ((add->tables != 0) && (add->fast != EN_SLOW)) {
-        add_tables(add, first, second, out, (int32_t *)(void *)scratch);
+        add_tables(add, first, second, out, (en_number *)(void *)scratch);
         return;
     }
     for (int32_t index = 0; index < add->size; index++) {

@@ -51,6 +51,16 @@
 #define EN_END
 #endif
 
+/* The arena is of int8_t; what kernels keep there for themselves may have other types. */
+#if defined(__GNUC__)
+#define EN_MAY_ALIAS __attribute__((may_alias))
+#else
+#define EN_MAY_ALIAS
+#endif
+typedef uint32_t EN_MAY_ALIAS en_word;
+typedef int32_t EN_MAY_ALIAS en_number;
+typedef uint16_t EN_MAY_ALIAS en_half;
+
 #if defined(__GNUC__)
 #define EN_RESTRICT __restrict
 #define EN_INLINE static inline __attribute__((always_inline))

@@ -7,7 +7,7 @@ typedef struct {
 } place;
 
 /* Short lines, of which there are many: a call of memcpy would take longer than the copy. */
-static inline void copy(int8_t *EN_RESTRICT to, const int8_t *EN_RESTRICT from, int32_t count)
+static inline void copy_line(int8_t *EN_RESTRICT to, const int8_t *EN_RESTRICT from, int32_t count)
 {
     if (count >= 4) {
         const int8_t *last = &from[count - 4]; /* the last word may cover what is copied already */
@@ -47,7 +47,7 @@ static const int8_t *covered(const en_conv *conv, const int8_t *in, place at, in
     if ((inside == 0) || ((last - first) < conv->kernel_columns)) {
         (void)memset(line, conv->in_zero_point, (size_t)(conv->kernel_columns * channels));
         if (inside != 0) {
-            copy(&line[first * channels], from, (last - first) * channels);
+            copy_line(&line[first * channels], from, (last - first) * channels);
         }
         from = line;
     }
@@ -143,7 +143,7 @@ static void gather(const en_conv *conv, const int8_t *in, place at, int8_t *to, 
     int8_t *rest = &to[conv->kernel_rows * whole];
     for (int32_t y = 0; y < conv->kernel_rows; y++) {
         const int8_t *from = covered(conv, in, at, y, line);
-        copy(&to[y * whole], from, whole);
+        copy_line(&to[y * whole], from, whole);
         for (int32_t byte = whole; byte < bytes; byte++) {
             *rest = from[byte];
             rest = &rest[1];

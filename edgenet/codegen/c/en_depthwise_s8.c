@@ -10,8 +10,8 @@ static void blank(const en_depthwise *conv, int8_t *to, int32_t codes)
     if (conv->fast != 0) {
         const uint32_t half = (uint16_t)conv->in_zero_point;
         const uint32_t both = half | (half << 16);
-        uint32_t *words = (uint32_t *)(void *)to;
-        const uint32_t *end = &words[codes / 2];
+        en_word *words = (en_word *)(void *)to;
+        const en_word *end = &words[codes / 2];
         while ((end - words) >= 8) {
             words[0] = both;
             words[1] = both;

@@ -48,7 +48,7 @@ int8_t *en_dot_fill_s8(const en_dot *dot, const int8_t *const *rows, int32_t byt
     const int32_t left = bytes - whole;
 #if EN_DSP
     if (dot->fast != 0) {
-        uint32_t *words = (uint32_t *)(void *)&quad[8 * whole];
+        en_word *words = (en_word *)(void *)&quad[8 * whole];
         if (whole > 0) {
             en_dot_fill_dsp(rows, whole, quad);
         }

@@ -6,7 +6,7 @@
 #include "en_dsp.h"
 
 /* int16 [terms / 4][even, odd][2]. */
-static void unpack(const en_dot *dot, const int8_t *row, uint32_t *words)
+static void unpack(const en_dot *dot, const int8_t *row, en_word *words)
 {
     for (int32_t term = 0; term < dot->depth; term += 4) {
         uint32_t bytes = 0;
@@ -22,7 +22,7 @@ static void unpack(const en_dot *dot, const int8_t *row, uint32_t *words)
 }
 
 /* Four terms of two channels. */
-static inline void four_terms(const int8_t **weight, const uint32_t **words, int32_t *sums)
+static inline void four_terms(const int8_t **weight, const en_word **words, int32_t *sums)
 {
     uint32_t w0;
     uint32_t w1;
@@ -40,12 +40,12 @@ static void row_dsp(const en_dot *dot, const int8_t *row, int8_t *scratch, int8_
 {
     const int8_t *weight = dot->weight;
     const en_pair *pair = dot->pairs;
-    const uint32_t *words = (const uint32_t *)(const void *)scratch;
-    const uint32_t *end = &words[dot->terms / 2];
-    unpack(dot, row, (uint32_t *)(void *)scratch);
+    const en_word *words = (const en_word *)(const void *)scratch;
+    const en_word *end = &words[dot->terms / 2];
+    unpack(dot, row, (en_word *)(void *)scratch);
     for (int32_t channel = 0; channel < dot->channels; channel += 2) {
         int32_t sums[2] = {pair->bias[0], pair->bias[1]};
-        const uint32_t *a = words;
+        const en_word *a = words;
         if ((dot->terms & 4) != 0) {
             four_terms(&weight, &a, sums);
         }

@@ -10,10 +10,11 @@ const int8_t *en_dot_unpack_s8(const en_dot *dot, int32_t room, int8_t *to)
 #if EN_DSP
     if ((room != 0) && (dot->fast != 0)) {
         const int8_t *weight = dot->weight;
-        uint32_t *words = (uint32_t *)(void *)to;
-        for (int32_t pair = 0; pair < ((dot->channels + 1) / 2); pair++) {
-            const en_pair *given = &dot->pairs[pair];
-            const int8_t *end = &weight[2 * dot->terms];
+        en_word *words = (en_word *)(void *)to;
+        const en_pair *given = dot->pairs;
+        const int32_t terms = dot->terms;
+        for (int32_t channel = dot->channels; channel > 0; channel -= 2) {
+            const int8_t *end = &weight[2 * terms];
             words[0] = (uint32_t)given->bias[0];
             words[1] = (uint32_t)given->bias[1];
             words = &words[2];
@@ -34,6 +35,7 @@ const int8_t *en_dot_unpack_s8(const en_dot *dot, int32_t room, int8_t *to)
                 words[2 + half] = (uint32_t)factors.second;
             }
             words = &words[4];
+            given = &given[1];
         }
         result = to;
     }

@@ -142,9 +142,9 @@ int32_t en_image_begin(en_image *image, const en_image_contract *contract, int8_
     const int32_t boxes = (image->columns.boxes + 1) * contract->channels;
     const int32_t line = image->columns.size * contract->channels;
     image->input = input;
-    image->sums = (uint32_t *)(void *)scratch;
+    image->sums = (en_word *)(void *)scratch;
     image->taps = (en_image_tap *)(void *)&image->sums[boxes];
-    image->lines = (uint16_t *)(void *)&image->taps[image->columns.size];
+    image->lines = (en_half *)(void *)&image->taps[image->columns.size];
     (void)memset(image->sums, 0, (size_t)boxes * sizeof(uint32_t));
     (void)memset(image->lines, 0, 2U * (size_t)line * sizeof(uint16_t));
     for (int32_t column = 0; column < image->columns.size; column++) {
@@ -175,7 +175,7 @@ static const uint8_t *averages(en_image *image)
     const int32_t count = image->columns.boxes * image->contract->channels;
     const uint32_t area = image->area;
     const uint32_t half = area / 2U;
-    const uint32_t *sums = image->sums;
+    const en_word *sums = image->sums;
     uint8_t *bytes = (uint8_t *)image->sums;
     if (area <= 256U) {
         /* exact, and within 32 bits, for 256 pixels of 255 and the half that rounds */
@@ -198,7 +198,7 @@ static inline uint16_t between(int32_t one, int32_t other, int32_t weight)
 }
 
 /* A row of boxes, resized across, in 256ths. */
-static void across(en_image *image, const uint8_t *boxes, uint16_t *line)
+static void across(en_image *image, const uint8_t *boxes, en_half *line)
 {
     const int32_t columns = image->columns.size;
     const en_image_tap *tap = image->taps;
@@ -231,8 +231,8 @@ static void down(const en_image *image)
     const int32_t channels = image->contract->channels;
     const int32_t size = image->columns.size * channels;
     const int32_t weight = image->tap.weight;
-    const uint16_t *upper = &image->lines[(image->tap.first & 1) * size];
-    const uint16_t *lower = &image->lines[((image->tap.first + 1) & 1) * size];
+    const en_half *upper = &image->lines[(image->tap.first & 1) * size];
+    const en_half *lower = &image->lines[((image->tap.first + 1) & 1) * size];
     const int32_t row = image->rows.offset + image->next;
     int8_t *out = &image->input[((row * image->contract->width) + image->columns.offset) * channels];
     const int8_t *codes = image->contract->codes;

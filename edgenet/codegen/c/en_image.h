@@ -39,7 +39,7 @@ typedef struct {
 } en_image_axis;
 
 /* Where a pixel of the input comes from: (256 - weight) of a box and weight of the next. */
-typedef struct {
+typedef struct EN_MAY_ALIAS {
     uint16_t first;
     uint16_t weight;
 } en_image_tap;
@@ -48,8 +48,8 @@ typedef struct {
 typedef struct {
     const en_image_contract *contract;
     int8_t *input;
-    uint32_t *sums;   /* (boxes + 1, channels) */
-    uint16_t *lines;  /* (2, columns.size, channels), in 256ths */
+    en_word *sums;      /* (boxes + 1, channels) */
+    en_half *lines;     /* (2, columns.size, channels), in 256ths */
     en_image_tap *taps; /* (columns.size) */
     en_image_axis rows;
     en_image_axis columns;

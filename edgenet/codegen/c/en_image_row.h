@@ -42,7 +42,7 @@ EN_IMAGE_INLINE void en_image_add(en_image *image, const uint8_t *row, int32_t b
     const int32_t boxes = image->columns.boxes;
     const int32_t width = image->columns.box;
     const uint8_t *pixel = &row[bytes * image->columns.first];
-    uint32_t *sum = image->sums;
+    en_word *sum = image->sums;
     if (image->contract->channels == 1) {
         for (int32_t box = 0; box < boxes; box++) {
             uint32_t grey = 0;

@@ -6,7 +6,7 @@ typedef struct {
     int32_t taken;              /* rows of the chain's input */
 } progress;
 
-static void copy(int8_t *EN_RESTRICT to, const int8_t *EN_RESTRICT from, int32_t count)
+static void copy_row(int8_t *EN_RESTRICT to, const int8_t *EN_RESTRICT from, int32_t count)
 {
     for (; count >= 16; count -= 16) {
         (void)memcpy(to, from, 16); /* a constant size: four words, no call */
@@ -37,7 +37,7 @@ static void feed(const en_rows *rows, int32_t index, progress *now, int8_t *aren
     const int32_t from_map = (index == 0) && (now->taken < stage->in_rows);
     int8_t *to = slot(stage, now->held[index], from_map && (now->taken == 0), arena);
     if (from_map != 0) {
-        copy(to, &arena[rows->in + (now->taken * stage->row_bytes)], stage->row_bytes);
+        copy_row(to, &arena[rows->in + (now->taken * stage->row_bytes)], stage->row_bytes);
         now->taken++;
     } else {
         (void)memset(to, stage->code, (size_t)stage->row_bytes);
@@ -65,7 +65,7 @@ static void make(const en_rows *rows, int32_t index, en_rows_call call, progress
     int8_t *window = &arena[stage->window];
     call(arena, index, window, out);
     for (int32_t row = stage->row_stride; row < stage->kernel_rows; row++) {
-        copy(&window[(row - stage->row_stride) * bytes], &window[row * bytes], bytes);
+        copy_row(&window[(row - stage->row_stride) * bytes], &window[row * bytes], bytes);
     }
     now->held[index] -= stage->row_stride;
 }
