@@ -12,6 +12,7 @@ from edgenet.board import load as board
 from edgenet.codegen import emit, names, qemu
 from edgenet.codegen.program import program
 from edgenet.errors import UsageError
+from edgenet.mcu import make
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny" / "models" / "int8.tflite"
 STANDARD = (
@@ -65,6 +66,11 @@ def test_names_that_are_taken_are_refused_and_another_is_proposed(name, why):
     assert why in str(said.value)
     assert not names.refusal(names.free(name))
     assert names.free("flowers") == "flowers"
+
+
+def test_a_bundles_name_that_is_taken_gets_something_behind_it():
+    assert make.identifier("STDINT") == "stdint_net"
+    assert make.identifier("model") == "model"
 
 
 @pytest.mark.tool("arm-none-eabi-gcc")
