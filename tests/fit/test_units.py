@@ -8,7 +8,14 @@ from edgenet.fit import units
 
 @pytest.mark.parametrize(
     ("text", "count"),
-    [("512K", 524288), ("256KiB", 262144), ("2M", 2097152), ("1.5MiB", 1572864), ("7B", 7), ("30KB", 30720)],
+    [
+        ("512K", 524288),
+        ("256KiB", 262144),
+        ("2M", 2097152),
+        ("1.5MiB", 1572864),
+        ("7B", 7),
+        ("30KB", 30720),
+    ],
 )
 def test_sizes_count_by_1024(text, count):
     assert units.size(text) == count
