@@ -18,7 +18,7 @@ from edgenet.spec import Preprocess
 pytest.importorskip("flatbuffers")
 pytest.importorskip("tflite_micro")
 mcu_accuracy = pytest.importorskip("mcu_accuracy")
-pytestmark = [pytest.mark.slow, pytest.mark.tool("cc")]
+pytestmark = [pytest.mark.slow, pytest.mark.nightly, pytest.mark.tool("cc")]
 
 DEAD_CHANNELS = Path(__file__).parents[1] / "golden" / "dead_channels.tflite"
 

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import chains
+import nightly
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -172,7 +173,7 @@ def test_a_chain_is_exact_and_touches_nothing_outside_its_plan(watched):
 
 @pytest.mark.slow
 @pytest.mark.tool("cc")
-@pytest.mark.parametrize("seed", range(100, 130))
+@pytest.mark.parametrize("seed", nightly.beyond(3, range(100, 130)))
 def test_many_chains_are_exact_and_touch_nothing_outside_their_plan(seed, tmp_path):
     check(chains.chain(seed), tmp_path / "any", 4)
     check(chains.separable(seed), tmp_path / "separable", 4)
@@ -180,7 +181,7 @@ def test_many_chains_are_exact_and_touch_nothing_outside_their_plan(seed, tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.tool("cc")
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", nightly.beyond(4, range(30)))
 def test_networks_of_all_layers_touch_nothing_outside_their_plan(seed, tmp_path):
     drawn, y = random_network(np.random.default_rng(seed))
     check(drawn.file(y), tmp_path, 2)
