@@ -46,12 +46,13 @@ LARGE = {"arch": "mobilenet_v3_large_minimalistic", "alpha": 0.75, "side": 65}
 SYMMETRIC = V2 | {"padding": "symmetric"}
 FULL = {"arch": "mobilenet_v3_small", "alpha": 0.5, "side": 64}
 
+NIGHTLY = (pytest.mark.slow, pytest.mark.nightly)
 DEVICES = [
     pytest.param(V2, id="v2"),
-    pytest.param(CIFAR, id="v2-cifar", marks=pytest.mark.slow),
+    pytest.param(CIFAR, id="v2-cifar", marks=NIGHTLY),
     pytest.param(MINIMALISTIC, id="v3-small-minimalistic", marks=pytest.mark.slow),
-    pytest.param(LARGE, id="v3-large-minimalistic", marks=pytest.mark.slow),
-    pytest.param(SYMMETRIC, id="v2-symmetric", marks=pytest.mark.slow),
+    pytest.param(LARGE, id="v3-large-minimalistic", marks=NIGHTLY),
+    pytest.param(SYMMETRIC, id="v2-symmetric", marks=NIGHTLY),
 ]
 
 
