@@ -33,10 +33,11 @@ def main() -> int:
         mcu_gate.renew()
         print(f"{mcu_gate.BASELINE.name} written; commit it with the reason for its change")
         return 0
-    rows = []
+    rows: list[Measured] = []
+    failed: list[str] = []
     print(mcu_table.HEAD)
     with TemporaryDirectory(prefix="edgenet-bench-") as folder:
-        for one in measurements(options, Path(folder)):
+        for one in measurements(options, Path(folder), failed):
             rows.append(one)
             print(mcu_table.row(one), flush=True)
     print("\n".join(["", *mcu_table.elimination(rows)]))
@@ -52,7 +53,9 @@ def main() -> int:
         )
         text = msgspec.json.format(msgspec.json.encode(bench), indent=1) + b"\n"
         options.json.write_bytes(text)
-    return 0 if not missed else 1
+    if failed:
+        print(f"not generated: {', '.join(failed)}")
+    return 1 if missed or failed else 0
 
 
 def parse() -> argparse.Namespace:
@@ -65,15 +68,21 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--sram-budget", type=int, metavar="BYTES", help="for each MODEL")
     parser.add_argument("--renew", action="store_true", help="write the baseline of the CI gate")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result")
-    return parser.parse_args()
+    options = parser.parse_args()
+    for path in options.models:
+        if not path.is_file():
+            parser.error(f"{path}: no such file")
+    return options
 
 
 def networks() -> dict[str, Callable[[], bytes]]:
     return {**NETWORKS, "dead_channels": mcu_gate.DEAD_CHANNELS.read_bytes}
 
 
-def measurements(options: argparse.Namespace, folder: Path) -> Iterator[Measured]:
-    """Every row, model by model."""
+def measurements(
+    options: argparse.Namespace, folder: Path, failed: list[str]
+) -> Iterator[Measured]:
+    """Every row, model by model; names of models that no C can be made of go into ``failed``."""
     chosen = {
         path.stem.lower().replace("-", "_").replace(".", "_"): path.read_bytes
         for path in options.models
@@ -90,6 +99,7 @@ def measurements(options: argparse.Namespace, folder: Path) -> Iterator[Measured
                 made = generate(data, name, variant, budget=budget)
             except EdgenetError as error:
                 print(f"{name}: {error}", file=sys.stderr)
+                failed.append(name)
                 continue
             place = write(made, folder / str(way))
             for board in options.board or LARGE.get(name, BOARDS):

@@ -25,6 +25,8 @@ GROWTH = 0.02
 """Of instructions, as a share."""
 GROWTH_ELSEWHERE = 0.10
 """With another compiler than the one that the baseline was made with."""
+STALE = 0.05
+"""What is this much better than the baseline could get worse unnoticed."""
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -77,6 +79,18 @@ def grown(before: Baseline, now: Baseline) -> list[str]:
             if cost.sram > old.sram:
                 words.append(f"{where}: {cost.sram:,} bytes of SRAM, {old.sram:,} before")
     return words
+
+
+def stale(before: Baseline, now: Baseline) -> list[str]:
+    """A sentence for each cost that the baseline puts far too high; the same compiler's only."""
+    if before.tools.compiler != now.tools.compiler:
+        return []
+    return [
+        f"{model} on {core}: {cost.instructions:,} instructions, and the baseline says {old:,}"
+        for model, costs in now.costs.items()
+        for core, cost in costs.items()
+        if cost.instructions < (1 - STALE) * (old := before.costs[model][core].instructions)
+    ]
 
 
 def read() -> Baseline:

@@ -21,9 +21,10 @@ def baseline(instructions: int, sram: int, tools: Tools = TOOLS) -> Baseline:
 @pytest.mark.tool("arm-none-eabi-gcc")
 @pytest.mark.tool("qemu-system-arm")
 def test_two_small_models_cost_no_more_than_was_recorded():
-    grown = mcu_gate.grown(mcu_gate.read(), mcu_gate.run())
-    assert not grown, "; ".join(
-        [*grown, "where that has its reason, run scripts/bench_mcu --renew and commit the file"]
+    before, now = mcu_gate.read(), mcu_gate.run()
+    changed = [*mcu_gate.grown(before, now), *mcu_gate.stale(before, now)]
+    assert not changed, "; ".join(
+        [*changed, "where that has its reason, run scripts/bench_mcu --renew and commit the file"]
     )
 
 
@@ -54,6 +55,14 @@ def test_another_compiler_may_need_more_instructions_but_no_byte_of_sram():
     other = Tools("gcc 13", "qemu 8")
     assert mcu_gate.grown(baseline(1000, 64), baseline(1100, 64, other)) == []
     assert len(mcu_gate.grown(baseline(1000, 64), baseline(1101, 65, other))) == 2
+
+
+def test_a_baseline_that_is_far_too_high_is_named():
+    assert mcu_gate.stale(baseline(1000, 64), baseline(950, 64)) == []
+    assert mcu_gate.stale(baseline(1000, 64), baseline(949, 64)) == [
+        "net on cortex-m4: 949 instructions, and the baseline says 1,000"
+    ]
+    assert mcu_gate.stale(baseline(1000, 64), baseline(9, 64, Tools("gcc 13", "qemu 8"))) == []
 
 
 def test_a_renewed_baseline_is_one_that_passes(tmp_path, monkeypatch):
