@@ -98,7 +98,7 @@ def measurements(
             try:
                 made = generate(data, name, variant, budget=budget)
             except EdgenetError as error:
-                print(f"{name}: {error}", file=sys.stderr)
+                print(error, file=sys.stderr)
                 failed.append(name)
                 continue
             place = write(made, folder / str(way))
