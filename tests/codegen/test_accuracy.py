@@ -18,7 +18,7 @@ from edgenet.spec import Preprocess
 pytest.importorskip("flatbuffers")
 pytest.importorskip("tflite_micro")
 mcu_accuracy = pytest.importorskip("mcu_accuracy")
-pytestmark = [pytest.mark.slow, pytest.mark.nightly, pytest.mark.tool("cc")]
+pytestmark = pytest.mark.tool("cc")
 
 DEAD_CHANNELS = Path(__file__).parents[1] / "golden" / "dead_channels.tflite"
 
@@ -45,6 +45,16 @@ def pictures(split, side: int) -> np.ndarray:
     return (fitted ^ 128).view(np.int8)
 
 
+def test_every_logit_of_pictures_of_noise_is_tflms():
+    codes = np.random.default_rng(2).integers(-128, 128, (40, 32, 32, 3)).astype(np.int8)
+    model = resnet8(softmax=False)
+    ours = mcu_accuracy.generated(model, codes)
+    assert len(np.unique(ours, axis=0)) == 40
+    np.testing.assert_array_equal(ours, mcu_accuracy.micro(model, codes))
+
+
+@pytest.mark.slow
+@pytest.mark.nightly
 def test_every_logit_of_the_whole_cifar10_test_set_is_tflms(data):
     split = open_dataset(f"cifar10:{data / 'cifar10'}").evaluation
     codes, model = pictures(split, 32), resnet8(softmax=False)
@@ -54,6 +64,8 @@ def test_every_logit_of_the_whole_cifar10_test_set_is_tflms(data):
     np.testing.assert_array_equal(ours, mcu_accuracy.micro(model, codes))
 
 
+@pytest.mark.slow
+@pytest.mark.nightly
 def test_every_logit_of_the_whole_of_imagenettes_val_is_tflms(imagenette):
     """The shipped checkpoint's; its int8 accuracy there is no accident either."""
     pytest.importorskip("torch")
@@ -71,6 +83,8 @@ def test_every_logit_of_the_whole_of_imagenettes_val_is_tflms(imagenette):
     np.testing.assert_array_equal(ours, mcu_accuracy.micro(model, codes))
 
 
+@pytest.mark.slow
+@pytest.mark.nightly
 def test_dead_channels_change_no_logit_of_any_picture(imagenette, tmp_path):
     """Of the two classes that the model was trained on; both are wrong on all others."""
     for name in ("church", "garbage_truck"):
