@@ -16,10 +16,11 @@ from edgenet.runtime.reference import ReferenceSession
 
 pytest.importorskip("flatbuffers")
 
+NIGHTLY = (pytest.mark.slow, pytest.mark.nightly)
 EACH = pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.slow, pytest.mark.torch] if "net_v1" in name else [])
+        pytest.param(name, marks=[*NIGHTLY, pytest.mark.torch] if "net_v1" in name else [])
         for name in NETWORKS
     ],
 )
@@ -61,7 +62,7 @@ def tensors(networks):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow if "net_v1" in n else []) for n in MACS]
+    "name", [pytest.param(n, marks=NIGHTLY if "net_v1" in n else []) for n in MACS]
 )
 def test_networks_are_of_the_published_size(name, networks):
     if "net_v1" in name:

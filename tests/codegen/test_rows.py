@@ -264,6 +264,7 @@ def test_the_large_mobilenet_fits_beside_its_picture():
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.tool("cc")
 def test_the_large_mobilenet_is_exact_under_its_budget(tmp_path):
     made = program(mobilenet(1.0, 224), "net", sram_budget=230_000)

@@ -15,6 +15,9 @@ from edgenet.spec import ModelSpec, Preprocess  # noqa: E402
 pytestmark = pytest.mark.torch
 
 
+NIGHTLY = (pytest.mark.slow, pytest.mark.nightly)
+
+
 @pytest.mark.parametrize("standard", [False, True], ids=["separable", "standard"])
 @pytest.mark.parametrize("padding", ["same", "symmetric"])
 @pytest.mark.parametrize(
@@ -27,23 +30,21 @@ pytestmark = pytest.mark.torch
         Configuration("mobilenet_v1_cifar", 1.0, 32, 32, 10),
         Configuration("mobilenet_v1_cifar", 0.75, 17, 20, 100, depth_multiplier=3),
         Configuration("mobilenet_v2", 1.0, 224, 224, 1000),
-        pytest.param(Configuration("mobilenet_v2", 1.4, 224, 224, 1000), marks=pytest.mark.slow),
+        pytest.param(Configuration("mobilenet_v2", 1.4, 224, 224, 1000), marks=NIGHTLY),
         pytest.param(
             Configuration("mobilenet_v2", 0.35, 65, 33, 7, depth_multiplier=2),
-            marks=pytest.mark.slow,
+            marks=NIGHTLY,
         ),
         Configuration("mobilenet_v2_cifar", 0.5, 32, 32, 10),
-        pytest.param(
-            Configuration("mobilenet_v3_large", 1.0, 224, 224, 1000), marks=pytest.mark.slow
-        ),
+        pytest.param(Configuration("mobilenet_v3_large", 1.0, 224, 224, 1000), marks=NIGHTLY),
         Configuration("mobilenet_v3_small", 0.75, 65, 33, 7),
         pytest.param(
             Configuration("mobilenet_v3_large_minimalistic", 1.0, 224, 224, 1000),
-            marks=pytest.mark.slow,
+            marks=NIGHTLY,
         ),
         pytest.param(
             Configuration("mobilenet_v3_small_minimalistic", 0.35, 96, 160, 2),
-            marks=pytest.mark.slow,
+            marks=NIGHTLY,
         ),
     ],
     ids=lambda c: f"{c.arch}-{c.alpha}-{c.height}x{c.width}-{c.depth_multiplier}",

@@ -52,6 +52,9 @@ def small(tmp_path: Path) -> Path:
     return saved(SMALL, tmp_path)
 
 
+NIGHTLY = (pytest.mark.slow, pytest.mark.nightly)
+
+
 @pytest.mark.parametrize("name", GOLDEN)
 def test_every_name_and_shape_of_a_layout_is_a_weight_of_ours(name: str) -> None:
     entry = GOLDEN[name]
@@ -68,7 +71,7 @@ def test_every_name_and_shape_of_a_layout_is_a_weight_of_ours(name: str) -> None
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in GOLDEN]
+    "name", [pytest.param(n, marks=() if n in QUICK else NIGHTLY) for n in GOLDEN]
 )
 def test_the_answer_is_theirs(name: str, tmp_path: Path) -> None:
     entry = GOLDEN[name]
