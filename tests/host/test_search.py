@@ -36,6 +36,7 @@ def test_a_search_trains_and_goes_on(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_two_local_ray_workers_train(tmp_path):
     pytest.importorskip("ray", reason="Ray is not installed; run: pip install 'edgenet[cluster]'")
     words = [*SMALL, "--search", str(tmp_path / "s"), "--ray", "local", "--workers", "2"]
