@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from edgenet.codegen import tools
@@ -19,14 +18,13 @@ class Symbol:
     code: bool
 
 
-@cache
-def symbols(elf: Path) -> dict[str, Symbol]:
-    """What nm says of an ELF file."""
-    found = {}
+def symbols(elf: Path) -> list[tuple[str, Symbol]]:
+    """What nm says of an ELF file; static functions of several files may share a name."""
+    found = []
     for line in tools.call(["arm-none-eabi-nm", "-S", str(elf)]).splitlines():
         address, *size, kind, name = line.split()
         bytes_ = int(size[0], 16) if size else 0
-        found[name] = Symbol(int(address, 16) & ~1, bytes_, kind in "tTW")
+        found.append((name, Symbol(int(address, 16) & ~1, bytes_, kind in "tTW")))
     return found
 
 

@@ -162,7 +162,7 @@ def build(
         elf=elf,
         board=board,
         flash=elf_file.flash(linker_map.read_text(), {path.name for path in around} | proof),
-        ram=elf_file.symbols(elf)["arena"].size,
+        ram=dict(elf_file.symbols(elf))["arena"].size,
         layers=len(program.layers),
         inputs=int(program.number("IN_LEN")),
         outputs=int(program.number("OUT_LEN")),
@@ -195,7 +195,7 @@ def run(firmware: Firmware, inputs: Array, *, plugin: bool | None = None) -> Cou
         plugin = _takes_plugin(firmware.elf.with_name(_PLUGIN))
     options = ["-serial", "none"]
     if plugin:
-        marks = elf_file.symbols(firmware.elf)
+        marks = dict(elf_file.symbols(firmware.elf))
         places = ",".join(f"{word}={marks[f'count_{word}'].address:#x}" for word in _MARKS)
         base = emulated(firmware.board).flash.at & ~0xFFFF
         library = firmware.elf.with_name(_PLUGIN)
@@ -261,9 +261,7 @@ def _word(file: Path) -> int:
 
 def _read(counted: str, elf: Path) -> tuple[dict[str, int], tuple[int, ...]]:
     """Counts by function, the longest first, and by layer."""
-    names = sorted(
-        (symbol.address, name) for name, symbol in elf_file.symbols(elf).items() if symbol.code
-    )
+    names = sorted((symbol.address, name) for name, symbol in elf_file.symbols(elf) if symbol.code)
     starts = [address for address, _ in names]
     functions: dict[str, int] = {}
     marks = []

@@ -13,7 +13,7 @@ import numpy as np
 
 from edgenet.errors import RecordError, UsageError
 from edgenet.files import write_atomic
-from edgenet.fit import latency, nonnegative
+from edgenet.fit import latency, nonnegative, stored
 from edgenet.fit.footprint import activations, file_bytes
 from edgenet.fit.latency import Model, Sample
 from edgenet.fit.point import Point
@@ -209,10 +209,9 @@ def save(calibration: Calibration, path: Path) -> None:
     Raises:
         RecordError: the disk refuses.
     """
-    text = msgspec.json.format(msgspec.json.encode(calibration), indent=2) + b"\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, text)
+        write_atomic(path, stored.encode(calibration))
     except OSError as error:
         raise RecordError(f"{path} cannot be written: {error.strerror}") from error
 
@@ -223,16 +222,9 @@ def read(path: Path) -> Calibration:
     Raises:
         RecordError: it cannot be read, is none, or is of a newer schema.
     """
-    try:
-        found = msgspec.json.decode(path.read_bytes(), type=Calibration)
-    except OSError as error:
-        raise RecordError(f"{path} cannot be read: {error.strerror}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RecordError(
-            f"{path} is no calibration ({error}); write one with: edgenet fit --calibrate"
-        ) from error
-    if found.schema > SCHEMA:
-        raise RecordError(
-            f"{path} has schema {found.schema}, this edgenet reads up to {SCHEMA}; upgrade edgenet"
-        )
-    return found
+    return stored.read(
+        path,
+        Calibration,
+        SCHEMA,
+        "is no calibration {}; write one with: edgenet fit --calibrate",
+    )

@@ -9,6 +9,7 @@ import msgspec
 
 from edgenet.architecture import parse_name
 from edgenet.errors import RecordError, UsageError, nothing_at
+from edgenet.fit import stored
 from edgenet.fit.accuracy import Accuracy
 from edgenet.fit.point import Point
 
@@ -116,7 +117,7 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True):
 
 def encode(found: Fit) -> bytes:
     """The record as JSON."""
-    return msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n"
+    return stored.encode(found)
 
 
 def read(path: Path) -> Fit:
@@ -125,20 +126,13 @@ def read(path: Path) -> Fit:
     Raises:
         RecordError: it cannot be read, is none, or is of a newer schema.
     """
-    try:
-        found = msgspec.json.decode(path.read_bytes(), type=Fit)
-    except OSError as error:
-        raise RecordError(f"{path} cannot be read: {error.strerror}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RecordError(
-            f"{path} is not what edgenet fit --json wrote ({error}); give such a file, or a name"
-            " such as mobilenet_v1_0.25_96"
-        ) from error
-    if found.schema > SCHEMA:
-        raise RecordError(
-            f"{path} has schema {found.schema}, this edgenet reads up to {SCHEMA}; upgrade edgenet"
-        )
-    return found
+    return stored.read(
+        path,
+        Fit,
+        SCHEMA,
+        "is not what edgenet fit --json wrote {}; give such a file, or a name such as"
+        " mobilenet_v1_0.25_96",
+    )
 
 
 def like(word: str) -> tuple[str, float, int]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import frames
 import numpy as np
 import pytest
+from compilers import COMPILERS, STRICT
 from frames import Case
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,9 +25,6 @@ pytest.importorskip("cv2", reason="OpenCV is not installed")
 pytest.importorskip("flatbuffers")
 TINY = Path(__file__).parents[1] / "golden" / "tiny" / "models" / "int8.tflite"
 LABELS = ("cat", 'a "dog"', "rosé??!", "back\\slash", "", "tab\t")
-WARNINGS = ("-pedantic", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wshadow", "-Wvla")
-STRICT = ("-std=c99", *WARNINGS, "-Wstrict-prototypes", "-Wmissing-prototypes")
-RISCV = ("-march=rv32imc", "-mabi=ilp32", "--specs=picolibc.specs")
 
 
 def written(folder: Path, preprocess: Preprocess, name: str = "net"):
@@ -128,36 +126,6 @@ def test_a_program_knows_what_it_is_and_its_labels(tmp_path):
     arena = Loaded(tmp_path / "c", tmp_path).arena_bytes
     assert facts == f"net {made.digest} {arena} {made.macs} {len(LABELS)}"
     assert tuple(labels[:-1]) == LABELS
-
-
-COMPILERS = [
-    pytest.param(("gcc", *STRICT), marks=pytest.mark.tool("cc"), id="gcc"),
-    pytest.param(("g++", "-x", "c++", *WARNINGS), marks=pytest.mark.tool("cc"), id="g++"),
-    pytest.param(
-        ("clang", *STRICT), marks=[pytest.mark.tool("clang"), pytest.mark.slow], id="clang"
-    ),
-    pytest.param(
-        ("clang++", "-x", "c++", *WARNINGS),
-        marks=[pytest.mark.tool("clang"), pytest.mark.slow],
-        id="clang++",
-    ),
-    *(
-        pytest.param(
-            ("arm-none-eabi-gcc", f"-mcpu=cortex-{core}", "-mthumb", *STRICT),
-            marks=[
-                pytest.mark.tool("arm-none-eabi-gcc"),
-                *([] if core == "m4" else [pytest.mark.slow]),
-            ],
-            id=core,
-        )
-        for core in ("m0plus", "m4", "m55")
-    ),
-    pytest.param(
-        ("riscv64-unknown-elf-gcc", *RISCV, *STRICT),
-        marks=[pytest.mark.tool("riscv64-unknown-elf-gcc"), pytest.mark.slow],
-        id="riscv",
-    ),
-]
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)

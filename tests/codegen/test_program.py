@@ -9,6 +9,7 @@ import engines
 import nightly
 import numpy as np
 import pytest
+from compilers import COMPILERS, STRICT
 from networks import Network, everything, random_network
 
 from edgenet import tflite
@@ -19,11 +20,6 @@ from edgenet.errors import GraphError, UsageError
 
 pytest.importorskip("flatbuffers")
 TINY = Path(__file__).parents[1] / "golden" / "tiny" / "models" / "int8.tflite"
-WARNINGS = (
-    "-pedantic", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wshadow", "-Wvla",
-)  # fmt: skip
-STRICT = ("-std=c99", *WARNINGS, "-Wstrict-prototypes", "-Wmissing-prototypes")
-RISCV = ("-march=rv32imc", "-mabi=ilp32", "--specs=picolibc.specs")
 
 
 def network(seed: int, *, dtype: str = "int8") -> tuple[bytes, np.ndarray]:
@@ -85,32 +81,7 @@ def test_uint8_models_run_as_int8_ones(tmp_path):
         np.testing.assert_array_equal((found ^ -128).view(np.uint8), theirs.ravel())
 
 
-@pytest.mark.parametrize(
-    "compiler",
-    [
-        pytest.param(("gcc", *STRICT), marks=pytest.mark.tool("cc"), id="gcc"),
-        pytest.param(("g++", "-x", "c++", *WARNINGS), marks=pytest.mark.tool("cc"), id="g++"),
-        pytest.param(
-            ("clang", *STRICT), marks=[pytest.mark.tool("clang"), pytest.mark.slow], id="clang"
-        ),
-        *(
-            pytest.param(
-                ("arm-none-eabi-gcc", f"-mcpu=cortex-{core}", "-mthumb", *STRICT),
-                marks=[
-                    pytest.mark.tool("arm-none-eabi-gcc"),
-                    *([] if core == "m4" else [pytest.mark.slow]),
-                ],
-                id=core,
-            )
-            for core in ("m0plus", "m4", "m55")
-        ),
-        pytest.param(
-            ("riscv64-unknown-elf-gcc", *RISCV, *STRICT),
-            marks=[pytest.mark.tool("riscv64-unknown-elf-gcc"), pytest.mark.slow],
-            id="riscv",
-        ),
-    ],
-)
+@pytest.mark.parametrize("compiler", COMPILERS)
 def test_every_compiler_is_content(compiler, tmp_path):
     made = program(everything(), "net")
     files = emit.files(made, made.golden(1))
