@@ -38,6 +38,7 @@ class Choice:
         samples: how many pictures; all of the split when it has fewer.
         seed: of the draw.
         method: how a range is chosen, a key of ``CALIBRATION_METHODS``.
+        skip: pictures of the draw to leave out, with every copy of them: those of another set.
 
     Raises:
         UsageError: the method is unknown, or fewer than one picture is asked for.
@@ -47,6 +48,7 @@ class Choice:
     samples: int = CALIBRATION_IMAGES
     seed: int = 0
     method: str = "minmax"
+    skip: int = 0
 
     def __post_init__(self) -> None:
         if self.method not in CALIBRATION_METHODS:
@@ -79,7 +81,7 @@ def calibrate(
             f"{dataset.name} has the classes {_some(dataset.labels)} and the checkpoint "
             f"{_some(spec.labels)}; calibrate with the pictures that it was trained with"
         )
-    chosen = choose(dataset, choice.samples, seed=choice.seed, progress=progress)
+    chosen = choose(dataset, choice.samples, seed=choice.seed, skip=choice.skip, progress=progress)
     train = dataset.splits["train"]
     calibrator = Calibrator(network, spec, method=choice.method)
 
@@ -99,11 +101,13 @@ def choose(
     samples: int,
     *,
     seed: int,
+    skip: int = 0,
     progress: Progress = silent,
 ) -> dict[int, str]:
     """Indices of training pictures and their digests; none is in the evaluation split.
 
     Pictures are compared by their decoded pixels, so a copy under another name is found too.
+    The first ``skip`` of the draw, and their copies, are left out as well.
     """
     held_out = set()
     for index in range(len(dataset.evaluation)):
@@ -115,7 +119,12 @@ def choose(
         if len(chosen) == samples:
             break
         digest = train.sha256(index)
-        if digest not in held_out:
+        if digest in held_out:
+            continue
+        if skip > 0:
+            skip -= 1
+            held_out.add(digest)
+        else:
             chosen[index] = digest
     if not chosen:
         raise DataError(
