@@ -85,7 +85,7 @@ class ModelRecord(FileRecord, frozen=True, kw_only=True, omit_defaults=True):
 CALIBRATION_IMAGES = 200
 
 
-class Calibration(msgspec.Struct, frozen=True):
+class Calibration(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the activation ranges were taken from.
 
     Attributes:
@@ -94,6 +94,8 @@ class Calibration(msgspec.Struct, frozen=True):
         seed: of the draw.
         method: how a range was made of what was seen.
         sha256: of each picture's decoded pixels, so that evaluation can be kept apart.
+        remedies: what was done against drift, in order (docs/remedies.md).
+        keep_float: layers that stay float in the int8 models.
     """
 
     source: str
@@ -101,6 +103,8 @@ class Calibration(msgspec.Struct, frozen=True):
     seed: int
     method: str
     sha256: tuple[str, ...]
+    remedies: tuple[str, ...] = ()
+    keep_float: tuple[str, ...] = ()
 
 
 class ProgramRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """A checkpoint: a folder with ``model.safetensors`` and ``checkpoint.json``; never a pickle.
 
 The JSON carries the digest of the weights, so that the two files are known to belong together.
+Where int8 is made of other weights than the float network, those are ``int8.safetensors``.
 """
 
 from __future__ import annotations
@@ -15,16 +16,18 @@ import safetensors
 import torch
 from safetensors.torch import load as read_tensors
 from safetensors.torch import save as tensor_bytes
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgenet.bundle import Calibration
 from edgenet.errors import CheckpointError, nothing_at
 from edgenet.files import write_atomic
 from edgenet.host.models import Network, build
+from edgenet.host.models.folded import folded
 from edgenet.spec import ModelSpec
 
-SCHEMA = 1
+SCHEMA = 2
 WEIGHTS = "model.safetensors"
+INT8 = "int8.safetensors"
 RECORD = "checkpoint.json"
 SHIPPED = "mobilenet_v1_0.5_128_imagenette"
 DEFAULT = Path("default")
@@ -36,17 +39,24 @@ class CalibrationRecord(msgspec.Struct, frozen=True):
     Attributes:
         record: which pictures were used, and how.
         ranges: the smallest and largest value seen, of each observed activation.
+        weights_sha256: digest of the weights that int8 is made of, if they are others than the
+            float network's.
+        remedies: what was done against drift, in order (docs/remedies.md).
+        keep_float: layers that stay float in the int8 models.
     """
 
     record: Calibration
     ranges: dict[str, tuple[float, float]]
+    weights_sha256: str = ""
+    remedies: tuple[str, ...] = ()
+    keep_float: tuple[str, ...] = ()
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a set of weights.
 
     Attributes:
-        schema: version of this format.
+        schema: version of this format that the record needs; writing fills it in.
         spec: the network, its labels and its preprocessing.
         metrics: what was measured with these weights, such as ``test_top1``; shares are 0..1.
         recipe: the recipe as it was used, every field.
@@ -57,7 +67,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
         weights_sha256: digest of the weights' file; ``save`` fills it in.
     """
 
-    schema: int = SCHEMA
+    schema: int = 1
     spec: ModelSpec
     metrics: dict[str, float] = {}
     recipe: dict[str, Any] = {}
@@ -112,17 +122,34 @@ def save(
     """
     tensors = {name: _storable(name, state_dict[name], float16) for name in sorted(state_dict)}
     content = tensor_bytes(tensors)
-    written = msgspec.structs.replace(
-        checkpoint, schema=SCHEMA, weights_sha256=hashlib.sha256(content).hexdigest()
-    )
-    record = msgspec.json.format(msgspec.json.encode(written), indent=2) + b"\n"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / WEIGHTS, content)
-        write_atomic(folder / RECORD, record)
-    except OSError as error:
-        raise CheckpointError(f"cannot write a checkpoint to {folder}: {error}") from error
-    return written
+    written = msgspec.structs.replace(checkpoint, weights_sha256=_sha256(content))
+    return _write(folder, {WEIGHTS: content}, written)
+
+
+def save_int8(
+    folder: Path, destination: Path, checkpoint: Checkpoint, state_dict: dict[str, Tensor]
+) -> Checkpoint:
+    """Writes a checkpoint again, with the weights that its int8 models are made of.
+
+    Args:
+        folder: where the float network's weights are; they are kept byte for byte.
+        destination: may be ``folder`` itself.
+        checkpoint: the record, with the calibration that belongs to ``state_dict``.
+        state_dict: float32, of ``folded(network)``.
+
+    Returns:
+        The record as written, with the digest of ``state_dict``.
+
+    Raises:
+        CheckpointError: the disk refuses, or a weight is not finite.
+    """
+    if checkpoint.calibration is None:
+        raise ValueError("weights for int8 need the ranges that belong to them")
+    tensors = {name: _storable(name, state_dict[name], False) for name in sorted(state_dict)}
+    content = tensor_bytes(tensors)
+    calibration = msgspec.structs.replace(checkpoint.calibration, weights_sha256=_sha256(content))
+    written = msgspec.structs.replace(checkpoint, calibration=calibration)
+    return _write(destination, _files(folder, destination, WEIGHTS) | {INT8: content}, written)
 
 
 def amend(folder: Path, destination: Path, checkpoint: Checkpoint) -> None:
@@ -136,14 +163,13 @@ def amend(folder: Path, destination: Path, checkpoint: Checkpoint) -> None:
     Raises:
         CheckpointError: the disk refuses.
     """
-    record = msgspec.json.format(msgspec.json.encode(checkpoint), indent=2) + b"\n"
-    try:
-        destination.mkdir(parents=True, exist_ok=True)
-        if destination.resolve() != folder.resolve():
-            write_atomic(destination / WEIGHTS, (folder / WEIGHTS).read_bytes())
-        write_atomic(destination / RECORD, record)
-    except OSError as error:
-        raise CheckpointError(f"cannot write a checkpoint to {destination}: {error}") from error
+    names = (WEIGHTS, INT8) if has_int8(checkpoint) else (WEIGHTS,)
+    _write(destination, _files(folder, destination, *names), checkpoint)
+
+
+def has_int8(checkpoint: Checkpoint) -> bool:
+    """Whether int8 is made of other weights than the float models."""
+    return checkpoint.calibration is not None and bool(checkpoint.calibration.weights_sha256)
 
 
 def load(folder: Path) -> tuple[Checkpoint, dict[str, Tensor]]:
@@ -156,22 +182,7 @@ def load(folder: Path) -> tuple[Checkpoint, dict[str, Tensor]]:
         CheckpointError: there is none, it is damaged, or this edgenet is too old for it.
     """
     record = read_record(folder)
-    path = folder / WEIGHTS
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != record.weights_sha256:
-        raise CheckpointError(
-            f"{path}: sha256 is {digest[:12]}…, {RECORD} says {record.weights_sha256[:12]}…; "
-            "the weights were changed after the checkpoint was written"
-        )
-    try:
-        tensors = read_tensors(content)
-    except safetensors.SafetensorError as error:
-        raise CheckpointError(f"{path} is no safetensors file: {error}") from error
-    return record, {name: _widened(tensor) for name, tensor in tensors.items()}
+    return record, _tensors(folder / WEIGHTS, record.weights_sha256)
 
 
 def load_network(folder: Path) -> tuple[Checkpoint, Network]:
@@ -182,14 +193,30 @@ def load_network(folder: Path) -> tuple[Checkpoint, Network]:
     """
     record, weights = load(folder)
     network = build(record.spec)
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise CheckpointError(
-            f"{folder}: the weights do not fit {record.spec.arch}: {reason}"
-        ) from error
+    _fill(network, weights, folder, record)
     return record, network.eval()
+
+
+def int8_network(folder: Path, checkpoint: Checkpoint, network: nn.Module) -> nn.Module:
+    """The network that int8 is made of, in evaluation mode.
+
+    Args:
+        folder: of the checkpoint.
+        checkpoint: its record.
+        network: its float network.
+
+    Returns:
+        ``network`` itself, or a copy without batch norm that has weights of its own.
+
+    Raises:
+        CheckpointError: these weights are missing, damaged, or of another network.
+    """
+    if checkpoint.calibration is None or not has_int8(checkpoint):
+        return network
+    weights = _tensors(folder / INT8, checkpoint.calibration.weights_sha256)
+    other = folded(network)
+    _fill(other, weights, folder, checkpoint)
+    return other.eval()
 
 
 def as_stored(state_dict: dict[str, Tensor], *, float16: bool) -> dict[str, Tensor]:
@@ -224,6 +251,69 @@ def read_record(folder: Path) -> Checkpoint:
         return msgspec.json.decode(content, type=Checkpoint)
     except msgspec.DecodeError as error:
         raise CheckpointError(f"{path} is malformed: {error}") from error
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _files(folder: Path, destination: Path, *names: str) -> dict[str, bytes]:
+    """The files that ``destination`` lacks, byte for byte."""
+    if destination.resolve() == folder.resolve():
+        return {}
+    try:
+        return {name: (folder / name).read_bytes() for name in names}
+    except OSError as error:
+        raise CheckpointError(f"{error.filename} cannot be read: {error.strerror}") from error
+
+
+def _write(folder: Path, files: dict[str, bytes], checkpoint: Checkpoint) -> Checkpoint:
+    calibration = checkpoint.calibration
+    changed = calibration is not None and (has_int8(checkpoint) or calibration.keep_float)
+    # an edgenet that knows of no such weights would make int8 of the wrong ones
+    written = msgspec.structs.replace(checkpoint, schema=2 if changed else 1)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            write_atomic(folder / name, content)
+        record = msgspec.json.format(msgspec.json.encode(written), indent=2) + b"\n"
+        write_atomic(folder / RECORD, record)
+        if not has_int8(written):
+            (folder / INT8).unlink(missing_ok=True)
+    except OSError as error:
+        raise CheckpointError(f"cannot write a checkpoint to {folder}: {error}") from error
+    return written
+
+
+def _tensors(path: Path, sha256: str) -> dict[str, Tensor]:
+    """The tensors of a file with this digest, floating point ones as float32."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    digest = _sha256(content)
+    if digest != sha256:
+        raise CheckpointError(
+            f"{path}: sha256 is {digest[:12]}…, {RECORD} says {sha256[:12]}…; "
+            "the weights were changed after the checkpoint was written"
+        )
+    try:
+        tensors = read_tensors(content)
+    except safetensors.SafetensorError as error:
+        raise CheckpointError(f"{path} is no safetensors file: {error}") from error
+    return {name: _widened(tensor) for name, tensor in tensors.items()}
+
+
+def _fill(
+    network: nn.Module, weights: dict[str, Tensor], folder: Path, checkpoint: Checkpoint
+) -> None:
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise CheckpointError(
+            f"{folder}: the weights do not fit {checkpoint.spec.arch}: {reason}"
+        ) from error
 
 
 def _storable(name: str, tensor: Tensor, float16: bool) -> Tensor:

@@ -14,7 +14,7 @@ from edgenet import __version__, bundle, codegen, golden
 from edgenet.architecture import format_name
 from edgenet.bundle import Bundle, Elimination
 from edgenet.dataset import Progress, silent
-from edgenet.errors import ExportError
+from edgenet.errors import ExportError, UsageError
 from edgenet.host import checkpoint as checkpoints
 from edgenet.host import tflite_metadata
 from edgenet.host.calibration import Choice, calibrate
@@ -58,9 +58,11 @@ def export(  # noqa: PLR0913  (what of, what for, where to, how, and whom to tel
     Raises:
         CheckpointError: the checkpoint cannot be read.
         ExportError: it holds no calibration and no pictures are given, or a converter refuses.
+        UsageError: pictures are given, which would undo what was done to the weights of int8.
     """
     record, network = checkpoints.load_network(model)
-    calibrator, ranges = calibrated(record, network, calibration, progress=progress)
+    int8 = checkpoints.int8_network(model, record, network)
+    calibrator, ranges = calibrated(record, int8, calibration, progress=progress)
     variants = [variant for variant in target.variants if variant in EXPORTED]
     models = convert(network, calibrator, record.spec, variants, progress=progress)
     elimination: dict[Variant, Elimination] = {}
@@ -78,7 +80,9 @@ def export(  # noqa: PLR0913  (what of, what for, where to, how, and whom to tel
         models=models,
         tensors=tensors,
         golden=pictures,
-        calibration=ranges.record,
+        calibration=msgspec.structs.replace(
+            ranges.record, remedies=ranges.remedies, keep_float=ranges.keep_float
+        ),
         drift=None,
         versions=versions(),
         command=command,
@@ -91,17 +95,30 @@ def calibrated(
 ) -> tuple[Calibrator, CalibrationRecord]:
     """A calibrator that knows its ranges: seen in pictures, or recorded with the checkpoint.
 
+    Args:
+        record: of the checkpoint.
+        network: what int8 is made of, as ``checkpoint.int8_network`` gives it.
+        choice: the pictures.
+        progress: told of each picture.
+
     Raises:
-        ExportError: there are neither.
+        ExportError: there are neither pictures nor ranges.
+        UsageError: both, and the ranges belong to weights that pictures cannot give again.
     """
     if choice is not None:
+        if checkpoints.has_int8(record) and record.calibration is not None:
+            raise UsageError(
+                f"the checkpoint holds weights for int8 ({', '.join(record.calibration.remedies)}) "
+                "with their ranges; leave --data out, or start again from the float weights with: "
+                "edgenet quantize --remedy none"
+            )
         return calibrate(record, network, choice, progress=progress)
     if record.calibration is None:
         raise ExportError(
             "the checkpoint holds no calibration; give its training pictures with --data"
         )
     progress("applying the recorded calibration", 0, 1)
-    calibrator = Calibrator(network, record.spec)
+    calibrator = Calibrator(network, record.spec, keep_float=record.calibration.keep_float)
     calibrator.apply(record.calibration.ranges)
     progress("applying the recorded calibration", 1, 1)
     return calibrator, record.calibration

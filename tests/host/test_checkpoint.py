@@ -133,7 +133,7 @@ def swap_weights(folder):
         (lambda f: (f / checkpoint.RECORD).unlink(), r"is no checkpoint: checkpoint\.json cannot"),
         (lambda f: (f / checkpoint.WEIGHTS).unlink(), r"model\.safetensors cannot be read"),
         (lambda f: (f / checkpoint.RECORD).write_text("{"), r"checkpoint\.json is malformed"),
-        (lambda f: change_json(f, schema=99), "schema 99, this edgenet reads up to 1"),
+        (lambda f: change_json(f, schema=99), "schema 99, this edgenet reads up to 2"),
         (lambda f: change_json(f, seed="x"), r"malformed: Expected `int`.*seed"),
         (without("spec"), "malformed: .*spec"),
         (without("schema"), "malformed: .*schema"),
