@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import layers
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from toolchains import DSP_GUARDED, DSP_SANITIZED, WATCHED
 
 from edgenet.codegen.plan import NEVER
 from edgenet.int8 import graph as g
-
-pytestmark = pytest.mark.tool("cc")
 
 SEEDS = st.integers(0, 2**32 - 1)
 SIZES = st.tuples(st.integers(1, 10), st.integers(1, 10))
@@ -19,9 +20,9 @@ SMALL = st.tuples(st.integers(1, 4), st.integers(1, 4))
 COUNTS = st.integers(1, 9)
 
 
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory):
-    found = layers.Driver(tmp_path_factory.mktemp("driver"), *layers.SANITIZERS)
+@pytest.fixture(scope="module", params=WATCHED)
+def driver(request, tmp_path_factory):
+    found = layers.Driver(tmp_path_factory.mktemp("driver"), request.param)
     yield found
     found.close()
 
@@ -30,16 +31,32 @@ def check(driver, case):
     """Every call apart, and over the input as near as the plan may lay it."""
     (call,) = case.lowered.calls
     size = case.expected.size
-    found = driver.run(layers.record(case, call, pointer=8), size)
+    found = driver.run(layers.record(case, call, pointer=driver.pointer), size)
     np.testing.assert_array_equal(found, case.expected.ravel())
     for distances in case.lowered.work.walks.values():
         for backwards, distance in enumerate(distances):
             if distance == NEVER or len(case.inputs) > 1:
                 continue
             distance = max(distance, -case.inputs[0].size - size)
-            given = layers.record(case, call, pointer=8, over=(bool(backwards), distance))
+            given = layers.record(
+                case, call, pointer=driver.pointer, over=(bool(backwards), distance)
+            )
             found = driver.run(given, size)
             np.testing.assert_array_equal(found, case.expected.ravel(), err_msg=str(distance))
+
+
+@pytest.mark.parametrize("watched", WATCHED)
+def test_a_step_beside_the_scratch_is_seen(watched, tmp_path):
+    """What the tests below prove can fail: of the DSP flavour, assembly takes that step."""
+    if watched is DSP_SANITIZED:
+        pytest.skip("no sanitizer sees assembly; guard pages do")
+    case = layers.Layers(np.random.default_rng(0)).conv((2, 2), 8, 4, (1, 1), (1, 1), g.Padding())
+    (call,) = case.lowered.calls
+    shift = -36 if watched is DSP_GUARDED["before"] else 36  # portable C needs 32 of 64
+    with closing(layers.Driver(tmp_path, watched)) as driver:
+        given = layers.record(case, call, pointer=driver.pointer, shift=shift)
+        with pytest.raises(AssertionError, match=r"heap-buffer-overflow|signal 11"):
+            driver.run(given, case.expected.size)
 
 
 def padding(data, kernel):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from toolchains import Toolchain
 
 from edgenet.codegen.call import Call, Constant, Lowered
 from edgenet.codegen.calls import lower
@@ -23,7 +24,6 @@ ORDER = (
     "en_add_mve_s8", "en_conv_1x1_mve_s8", "en_conv_mve_s8", "en_depthwise_mve_s8",
     "en_mean_mve_s8",
 )  # fmt: skip
-SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Werror")
 
 
@@ -255,7 +255,9 @@ def numbers(*values: int) -> bytes:
     return struct.pack(f"<{len(values)}I", *values)
 
 
-def record(case: Case, call: Call, *, pointer: int, over: tuple[bool, int] | None = None) -> bytes:
+def record(
+    case: Case, call: Call, *, pointer: int, over: tuple[bool, int] | None = None, shift: int = 0
+) -> bytes:
     """A call for the driver: buffers apart, or the output over the input.
 
     Args:
@@ -263,6 +265,7 @@ def record(case: Case, call: Call, *, pointer: int, over: tuple[bool, int] | Non
         call: its only one.
         pointer: bytes of a pointer there.
         over: backwards or not, and the distance that a plan would keep.
+        shift: bytes by which the scratch lies beside what is meant for it.
     """
     fields = dict(call.fields)
     if over and "backwards" in fields:
@@ -281,7 +284,7 @@ def record(case: Case, call: Call, *, pointer: int, over: tuple[bool, int] | Non
         places = [(0, start), (0, end)]
     if call.scratch:
         buffers.append(max(case.lowered.work.scratch, 1))
-        places.append((len(buffers) - 1, 0))
+        places.append((len(buffers) - 1, shift % 2**32))
     parts = [numbers(ORDER.index(call.kernel), len(constants))]
     parts += [numbers(len(c)) + c for c in constants]
     parts += [numbers(len(layout.data)), bytes(layout.data), numbers(len(layout.pointers))]
@@ -306,15 +309,20 @@ def _over(length: int, size: int, backwards: bool, distance: int) -> tuple[int, 
 
 
 class Driver:
-    """The driver on this machine, built with sanitizers, kept running."""
+    """The driver as a program of its own, kept running.
 
-    def __init__(self, folder: Path, *flags: str) -> None:
-        self.program = folder / "driver"
+    Args:
+        folder: where it is built.
+        toolchain: that builds and runs it.
+    """
+
+    def __init__(self, folder: Path, toolchain: Toolchain) -> None:
+        self.pointer = toolchain.pointer
+        program = folder / "driver"
         files = [DRIVER, *sorted(SOURCES.glob("*.c"))]
-        command = ["cc", "-O1", *STRICT, *flags, f"-I{SOURCES}", *map(str, files)]
-        subprocess.run([*command, "-o", str(self.program)], check=True)
+        toolchain.build([*STRICT, f"-I{SOURCES}", *files], program)
         self._process = subprocess.Popen(
-            [self.program, "/dev/stdin", "/dev/stdout"],
+            [*toolchain.command(program), "/dev/stdin", "/dev/stdout"], env=toolchain.environment,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 

@@ -5,7 +5,7 @@
 
 /* Four channels of pairs of columns: a word of each column, transposed by halves into four lines,
  * width bytes apart. */
-void en_depthwise_fill_dsp(const int8_t *from, int32_t channels, uint16_t *line, int32_t width,
+void en_depthwise_fill_dsp(const int8_t *from, int32_t channels, int8_t *line, int32_t width,
                            int32_t pairs);
 
 __asm__(
@@ -44,36 +44,38 @@ __asm__(
     ".size en_depthwise_fill_dsp, . - en_depthwise_fill_dsp\n"
     ".text\n");
 
-static uint16_t wide(int32_t code)
+/* A code as the int16 that the ring holds. */
+static inline void put(int8_t *to, int8_t code)
 {
-    return (uint16_t)code;
+    const int16_t wide = code;
+    (void)memcpy(to, &wide, sizeof wide);
 }
 
-static void fill_dsp(const en_depthwise *conv, const int8_t *row, uint16_t *to)
+static void fill_dsp(const en_depthwise *conv, const int8_t *row, int8_t *to)
 {
     const int32_t channels = conv->in_channels;
-    const int32_t width = conv->ring_columns;
+    const int32_t width = 2 * conv->ring_columns;
     const int32_t last = conv->in_columns - 1;
     int32_t channel = 0;
     for (; (channel + 4) <= conv->block; channel += 4) {
         const int8_t *from = &row[channel];
-        uint16_t *line = &to[channel * width];
+        int8_t *line = &to[channel * width];
         if (last > 0) {
-            en_depthwise_fill_dsp(from, channels, line, 2 * width, (last + 1) / 2);
+            en_depthwise_fill_dsp(from, channels, line, width, (last + 1) / 2);
         }
         if ((last & 1) == 0) {
             from = &from[last * channels];
-            line = &line[last];
-            line[0] = wide(from[0]);
-            line[width] = wide(from[1]);
-            line[2 * width] = wide(from[2]);
-            line[3 * width] = wide(from[3]);
+            line = &line[2 * last];
+            put(line, from[0]);
+            put(&line[width], from[1]);
+            put(&line[2 * width], from[2]);
+            put(&line[3 * width], from[3]);
         }
     }
     for (; channel < conv->block; channel++) {
-        uint16_t *line = &to[channel * width];
+        int8_t *line = &to[channel * width];
         for (int32_t x = 0; x < conv->in_columns; x++) {
-            line[x] = wide(row[(x * channels) + channel]);
+            put(&line[2 * x], row[(x * channels) + channel]);
         }
     }
 }
@@ -84,7 +86,7 @@ void en_depthwise_fill_s8(const en_depthwise *conv, const int8_t *row, int8_t *t
     const int32_t channels = conv->in_channels;
 #if EN_DSP
     if (conv->fast != 0) {
-        fill_dsp(conv, row, &((uint16_t *)(void *)to)[conv->pad_left]);
+        fill_dsp(conv, row, &to[2 * conv->pad_left]);
         return;
     }
 #endif
