@@ -1,0 +1,123 @@
+"""Whether int8 depends on which pictures it was calibrated with.
+
+A checkpoint is quantized a second time, with as many other training pictures, none of which is
+among the first, and both int8 models answer the evaluation split on the engine of devices.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from edgenet import target
+from edgenet.dataset import Dataset, Progress, silent
+from edgenet.drift.answers import Answers, answer
+from edgenet.drift.compare import compare, ranks
+from edgenet.drift.evaluate import open_variants
+from edgenet.drift.record import Change, Share
+from edgenet.environment import usable_cores
+from edgenet.errors import DataError
+from edgenet.host.calibration import Choice
+from edgenet.host.export import export
+from edgenet.spec import Variant
+
+VARIANT: Variant = "int8.tflite"
+
+
+class Robustness(msgspec.Struct, frozen=True):
+    """Two calibrations of one network, on the same evaluation pictures.
+
+    Attributes:
+        dataset: the data set's name.
+        split: the split that the figures are of.
+        calibrated: pictures in each of the two sets.
+        top1: of int8 with the one set, and with the other.
+        change: from the one to the other.
+        agreement: pictures to which both give the same class.
+        snr_db: of the second's logits against the first's, in dB; None if all are equal.
+        same: whether the 95 % interval of ``change`` holds 0: chance explains the difference.
+    """
+
+    dataset: str
+    split: str
+    calibrated: int
+    top1: tuple[Share, Share]
+    change: Change
+    agreement: Share
+    snr_db: float | None
+    same: bool
+
+
+def robustness(
+    first: Path,
+    choice: Choice,
+    again: Callable[[Choice, Path], object],
+    *,
+    progress: Progress = silent,
+) -> Robustness:
+    """Quantizes with other pictures than ``choice``, and compares the two int8 models.
+
+    Args:
+        first: the checkpoint that was quantized with ``choice``.
+        choice: its pictures.
+        again: quantizes the same network with the pictures of a choice, as ``first`` was, and
+            writes the checkpoint to a folder.
+        progress: told of each stage.
+
+    Raises:
+        DataError: the training split has too few pictures for two sets.
+        EdgenetError: as ``again``, ``export`` and the engine raise.
+    """
+    other = _disjoint(choice)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        again(other, folder / "checkpoint")
+        one = _answers(first, choice.dataset, folder / "one", progress)
+        two = _answers(folder / "checkpoint", choice.dataset, folder / "two", progress)
+    return compared(choice, one, two)
+
+
+def _disjoint(choice: Choice) -> Choice:
+    """As many pictures of the same draw, none of them in ``choice``."""
+    dataset = choice.dataset
+    available = len(dataset.splits["train"])
+    if available < 2 * choice.samples:
+        raise DataError(
+            f"two sets of {choice.samples} calibration pictures without a common one need "
+            f"{2 * choice.samples}, {dataset.name} has {available} to train with; "
+            f"give --calib-samples {available // 2} or fewer"
+        )
+    return replace(choice, skip=choice.samples)
+
+
+def _answers(checkpoint: Path, dataset: Dataset, folder: Path, progress: Progress) -> Answers:
+    computer = target.load("pc")
+    alone = msgspec.structs.replace(computer.description, variants=(VARIANT,))
+    bundle = export(checkpoint, replace(computer, description=alone), folder, progress=progress)
+    split = dataset.evaluation
+    lanes = [open_variants(bundle, (VARIANT,))[0] for _ in range(usable_cores())]
+    return answer(bundle, lanes, split, np.arange(len(split)), progress)
+
+
+def compared(choice: Choice, one: Answers, two: Answers) -> Robustness:
+    """The record of what both models answered to the same pictures."""
+    targets = one.targets
+    first, second = one.logits[VARIANT], two.logits[VARIANT]
+    drift = compare(first, second, targets, choice.dataset.labels)
+    right = (int(np.count_nonzero(ranks(logits, targets) == 0)) for logits in (first, second))
+    top1_of_first, top1_of_second = (Share.counted(count, len(targets)) for count in right)
+    return Robustness(
+        dataset=choice.dataset.name,
+        split=choice.dataset.evaluation_name,
+        calibrated=choice.samples,
+        top1=(top1_of_first, top1_of_second),
+        change=drift.top1,
+        agreement=drift.agreement,
+        snr_db=drift.snr_db,
+        same=drift.top1.low <= 0 <= drift.top1.high,
+    )
