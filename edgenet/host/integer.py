@@ -6,6 +6,7 @@ exact integer, and the one rounding a layer has is that of the family ``float32-
 
     code = rint(float32(sum) * float32(input scale * weight scale / output scale)) + zero point
 
+Layers that stay float run in float32; their result is quantized like the input.
 Two operators, which the full MobileNetV3 alone has, engines round otherwise: LiteRT hard-swish, and
 ONNX Runtime products (docs/networks.md).
 """
@@ -125,6 +126,8 @@ class IntegerGraph(Interpreter):
         if target in _OPERATORS:
             return _OPERATORS[target](*args, **kwargs)
         if target in _MOVES_DATA:
+            if isinstance(args[0], Tensor):
+                return target(*args, **kwargs)
             return replace(args[0], values=target(args[0].values, *args[1:], **kwargs))
         raise ValueError(f"{target} has no integer form")
 
@@ -158,13 +161,23 @@ def _dequantize(x: Codes, *_: object) -> Codes:
     return x
 
 
-def _conv2d(x: Codes, weight: Codes, bias: Tensor, *geometry: Any) -> Sums:
+def _reals(x: Codes | Tensor) -> Tensor:
+    return x.values.float() * x.scale if isinstance(x, Codes) else x
+
+
+def _conv2d(
+    x: Codes | Tensor, weight: Codes | Tensor, bias: Tensor, *geometry: Any
+) -> Sums | Tensor:
+    if isinstance(x, Tensor) or isinstance(weight, Tensor):
+        return functional.conv2d(_reals(x), _reals(weight), bias, *geometry)
     scale = x.scale * weight.scale
     whole = torch.round(bias.double() / scale.double())
     return Sums(functional.conv2d(x.values, weight.values, whole, *geometry), scale)
 
 
-def _linear(x: Codes, weight: Codes, bias: Tensor) -> Sums:
+def _linear(x: Codes | Tensor, weight: Codes | Tensor, bias: Tensor) -> Sums | Tensor:
+    if isinstance(x, Tensor) or isinstance(weight, Tensor):
+        return functional.linear(_reals(x), _reals(weight), bias)
     scale = x.scale * weight.scale
     whole = torch.round(bias.double() / scale.double())
     return Sums(functional.linear(x.values, weight.values, whole), scale)
@@ -189,11 +202,15 @@ def _hard_swish(x: Codes) -> Reals:
     return Reals(functional.hardswish(x.values.float() * x.scale))
 
 
-def _relu(x: Sums) -> Sums:
+def _relu(x: Sums | Tensor) -> Sums | Tensor:
+    if isinstance(x, Tensor):
+        return functional.relu(x)
     return replace(x, low=0.0)
 
 
-def _relu6(x: Sums, *_: object) -> Sums:
+def _relu6(x: Sums | Tensor, *_: object) -> Sums | Tensor:
+    if isinstance(x, Tensor):
+        return functional.relu6(x)
     return replace(x, low=0.0, high=6.0)
 
 

@@ -6,7 +6,7 @@ quantize/dequantize pairs; every exported format is a translation of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from copy import deepcopy
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from edgenet.host.quantizer import (
     WEIGHTED,
     InputQuantization,
     Int8Quantizer,
+    layer_name,
 )
 from edgenet.host.quiet import quiet_exporters
 from edgenet.spec import ModelSpec, Preprocess
@@ -83,6 +84,11 @@ class Calibrator:
         spec: what the network was built from.
         method: how a range is chosen from what was seen, a key of ``CALIBRATION_METHODS``.
         per_channel: weights per output channel.
+        keep_float: layers that stay float32 within the int8 graph, by the names that PT2E
+            traces; what goes into them and comes out of them is int8.
+
+    Raises:
+        UsageError: the network has no such layer.
     """
 
     def __init__(
@@ -92,9 +98,13 @@ class Calibrator:
         *,
         method: str = "minmax",
         per_channel: bool = True,
+        keep_float: Collection[str] = (),
     ) -> None:
         quantizer = Int8Quantizer(
-            input_quantization(spec.preprocess), method=method, per_channel=per_channel
+            input_quantization(spec.preprocess),
+            method=method,
+            per_channel=per_channel,
+            keep_float=keep_float,
         )
         # a copy, because a traced graph shares its weights and ``convert`` rounds them
         model = ChannelsLast(deepcopy(network)).eval()
@@ -166,14 +176,8 @@ def _activation_observers(prepared: GraphModule) -> dict[str, Any]:
             continue
         source = node.args[0]
         if source.op == "call_function" and source.target in PRODUCERS:
-            found[_layer_name(source)] = getattr(prepared, node.target)
+            found[layer_name(source)] = getattr(prepared, node.target)
     return found
-
-
-def _layer_name(node: Node) -> str:
-    """The dotted name of the layer that a node belongs to."""
-    path, _ = list(node.meta["nn_module_stack"].values())[-1]
-    return str(path.removeprefix("network.").removesuffix(".conv"))
 
 
 def _attribute(module: Any, target: object) -> Tensor:
@@ -235,6 +239,8 @@ def _round_biases(graph: GraphModule) -> None:
         if node.target not in WEIGHTED:
             continue
         source, weight, bias = cast(tuple[Node, ...], node.args[:3])
+        if weight.target not in _DEQUANTIZE:
+            continue
         while source.target != quantized.dequantize_per_tensor.default:
             source = cast(Node, source.args[0])
         scale = cast(float, source.args[1])

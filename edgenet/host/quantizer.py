@@ -4,18 +4,22 @@ Every activation is quantized once, where it is produced, and every consumer sha
 parameters; so the graph has no requantization that the device would have to run.  What a residual
 sum adds and what it gives share one scale and zero point: the sum of two codes is then exact, the
 same on every engine, and rounds nothing.
+Layers may stay float: their input is dequantized, and their result quantized unless the next stays
+float as well.
 Rules of the TFLite int8 specification: activations per tensor, asymmetric, [-128, 127]; weights per
 output channel, symmetric, [-127, 127]; bias int32 with scale = input scale * weight scale.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 from torch.fx import GraphModule, Node
 
+from edgenet.errors import UsageError, unknown
 from edgenet.host.quiet import quiet_exporters
 
 with quiet_exporters():
@@ -87,12 +91,22 @@ class Int8Quantizer(Quantizer):  # type: ignore[misc]
         method: a key of ``CALIBRATION_METHODS``.
         per_channel: weights per output channel; False gives one scale a layer, which depthwise
             layers survive badly.
+        keep_float: layers with weights, by their names, whose weights and sums stay float32.
+
+    Raises:
+        UsageError: ``annotate`` meets a network that has no such layer.
     """
 
     def __init__(
-        self, inputs: InputQuantization, *, method: str = "minmax", per_channel: bool = True
+        self,
+        inputs: InputQuantization,
+        *,
+        method: str = "minmax",
+        per_channel: bool = True,
+        keep_float: Collection[str] = (),
     ) -> None:
         super().__init__()
+        self.keep_float = frozenset(keep_float)
         self.input = FixedQParamsQuantizationSpec(
             torch.int8, inputs.scale, inputs.zero_point, -128, 127, torch.per_tensor_affine
         )
@@ -106,6 +120,9 @@ class Int8Quantizer(Quantizer):  # type: ignore[misc]
         self.conv_weight = _CHANNEL_WEIGHT if per_channel else _TENSOR_WEIGHT
 
     def annotate(self, model: GraphModule) -> GraphModule:
+        weighted = {layer_name(node) for node in model.graph.nodes if node.target in WEIGHTED}
+        for name in self.keep_float - weighted:
+            raise UsageError(unknown("layer with weights", name, weighted))
         for node in model.graph.nodes:
             annotation = self._annotation(node)
             if annotation is not None:
@@ -122,7 +139,7 @@ class Int8Quantizer(Quantizer):  # type: ignore[misc]
         if node.target in WEIGHTED:
             return self._weighted(node)
         if node.target in CLAMPS:
-            return QuantizationAnnotation({}, self.activation)
+            return QuantizationAnnotation({}, self._result(node))
         if node.target in _MOVES_DATA:
             shared = SharedQuantizationSpec(node.args[0])
             return QuantizationAnnotation({node.args[0]: shared}, shared)
@@ -137,7 +154,27 @@ class Int8Quantizer(Quantizer):  # type: ignore[misc]
             )
         return None
 
+    def _stays_float(self, node: Node) -> bool:
+        return node.target in WEIGHTED and layer_name(node) in self.keep_float
+
+    def _result(self, node: Node) -> QuantizationSpecBase | None:
+        """Of an activation: none where only layers that stay float read it."""
+        return None if self._float_readers(node) else self.activation
+
+    def _float_readers(self, node: Node) -> bool:
+        """Whether a layer that stays float gives this node, and only such layers read it."""
+        source = cast(Node, node.args[0]) if node.target in CLAMPS else node
+        if not self._stays_float(source):
+            return False
+        readers = [r for user in node.users for r in (user.users if _is_pad(user) else [user])]
+        return all(self._stays_float(reader) for reader in readers)
+
     def _weighted(self, node: Node) -> QuantizationAnnotation:
+        users = list(node.users)
+        fused = len(users) == 1 and users[0].target in CLAMPS
+        result = None if fused else self._result(node)
+        if self._stays_float(node):
+            return QuantizationAnnotation({}, result)
         source, weight = (cast(Node, argument) for argument in node.args[:2])
         producer = source
         # older runtimes and MCU kernels have no per-channel linear layer
@@ -145,7 +182,7 @@ class Int8Quantizer(Quantizer):  # type: ignore[misc]
         inputs: dict[Any, QuantizationSpecBase] = {
             weight: self.conv_weight if is_conv else _TENSOR_WEIGHT
         }
-        if source.target == aten.pad.default:
+        if _is_pad(source):
             # the zeros of a padding are exact in any scale, so it needs no quantization of its own
             producer = cast(Node, source.args[0])
             source.meta["quantization_annotation"] = QuantizationAnnotation(
@@ -153,6 +190,14 @@ class Int8Quantizer(Quantizer):  # type: ignore[misc]
             )
         else:
             inputs[source] = SharedQuantizationSpec(source)
-        users = list(node.users)
-        fused = len(users) == 1 and users[0].target in CLAMPS
-        return QuantizationAnnotation(inputs, None if fused else self.activation)
+        return QuantizationAnnotation(inputs, result)
+
+
+def layer_name(node: Node) -> str:
+    """The dotted name of the layer that a node belongs to."""
+    path, _ = list(node.meta["nn_module_stack"].values())[-1]
+    return str(path.removeprefix("network.").removesuffix(".conv"))
+
+
+def _is_pad(node: Node) -> bool:
+    return node.target == aten.pad.default

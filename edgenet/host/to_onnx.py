@@ -99,8 +99,13 @@ class _Rewriter:
                 self._add((clip or node).output[0], value)
 
     def quantize_biases(self) -> None:
-        """A float bias becomes int32 with scale = input scale * weight scale."""
+        """A float bias becomes int32 with scale = input scale * weight scale.
+
+        The bias of a layer whose weights stayed float stays as it is.
+        """
         for node in [n for n in self.graph.node if n.op_type in ("Conv", "Gemm")]:
+            if node.input[1] in self.constants:
+                continue
             scale = self._scale(node.input[0]) * self._scale(node.input[1])
             if len(node.input) < 3:
                 continue
