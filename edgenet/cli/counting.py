@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -14,8 +15,9 @@ from edgenet.errors import UsageError
 if TYPE_CHECKING:
     from edgenet.mcu.counting import Counts
     from edgenet.mcu.device import Device
+    from edgenet.report.profile_forms import Forms
 
-_OPTIONS = ("bundle", "target", "board", "port", "as_json")
+_OPTIONS = ("bundle", "target", "board", "port", "as_json", "csv_file", "html_file")
 
 
 def counted(
@@ -23,12 +25,22 @@ def counted(
 ) -> Counts | None:
     """What a microcontroller takes for one inference; None where the target is none.
 
+    Args:
+        ctx: of the command.
+        folder: the bundle, or a record that was saved.
+        target: a target; None for the bundle's.
+        board: a board's name or file.
+        port: of a real board.
+
     Raises:
+        RecordError: the record is malformed.
         UsageError: an option of measuring time was typed.
     """
     from edgenet.bundle import Bundle
     from edgenet.mcu import counting
 
+    if folder.is_file():
+        return counting.read(folder)
     bundle = Bundle.open(folder)
     if target_of(bundle, target, board, port) is None:
         return None
@@ -43,12 +55,15 @@ def counted(
         return counting.count(cast("Device", device))
 
 
-def form(counts: Counts, *, as_json: bool) -> str:
-    """The record as text or JSON."""
-    import msgspec
+def forms(counts: Counts) -> Forms:
+    """The record in each form that it is printed or saved in."""
+    from edgenet.mcu import counting
+    from edgenet.report import mcu, mcu_csv, mcu_page
+    from edgenet.report.profile_forms import Forms
 
-    from edgenet.report import mcu
-
-    if as_json:
-        return msgspec.json.format(msgspec.json.encode(counts), indent=2).decode() + "\n"
-    return mcu.text(counts)
+    return Forms(
+        partial(counting.encode, counts),
+        partial(mcu.text, counts),
+        partial(mcu_csv.text, counts),
+        partial(mcu_page.page, counts),
+    )

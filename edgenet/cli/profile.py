@@ -18,6 +18,7 @@ from edgenet.errors import EngineError, RemoteError, UsageError
 if TYPE_CHECKING:
     from edgenet.profile.profiles import Profiles
     from edgenet.profile.record import Profile
+    from edgenet.report.profile_forms import Forms
 
 # What a record can be reported with; the same, and ``offline``, stays here when another measures.
 _REPORTS = ("bundle", "as_json", "csv_file", "html_file", "hosts")
@@ -148,13 +149,14 @@ def command(
     from edgenet.report import profile_forms
 
     output.check_folders(csv_file, html_file)
-    if not bundle.is_file() and not hosts:
-        counted = counting.counted(ctx, bundle, target, board, port)
-        if counted is not None:
-            click.echo(counting.form(counted, as_json=as_json), nl=False)
-            return None
     if bundle.is_file():
         _refuse_measuring(ctx, bundle)
+    if not hosts:
+        counted = counting.counted(ctx, bundle, target, board, port)
+        if counted is not None:
+            _report(counting.forms(counted), as_json, csv_file, html_file)
+            return None
+    if bundle.is_file():
         found = _chosen(profiles.read(bundle), hosts, bundle)
     elif hosts:
         words = typed_options(ctx, without=(*_REPORTS, "offline"))
@@ -163,14 +165,18 @@ def command(
         raise UsageError("--offline is for other machines; name one with --host, or drop it")
     else:
         found = measuring.here(bundle, options, typed(ctx))
-    forms = profile_forms.of(found)
+    _report(profile_forms.of(found), as_json, csv_file, html_file)
+    _judge(found)
+    return found
+
+
+def _report(forms: Forms, as_json: bool, csv_file: Path | None, html_file: Path | None) -> None:
+    """Print a record, and save what was asked for."""
     click.echo(forms.json() if as_json else forms.text(), nl=False)
     if csv_file is not None:
         output.save(csv_file, forms.csv())
     if html_file is not None:
         output.save(html_file, forms.page())
-    _judge(found)
-    return found
 
 
 def _refuse_measuring(ctx: click.Context, file: Path) -> None:

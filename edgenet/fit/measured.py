@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
 from edgenet.architecture import ARCHITECTURES, parse_name
 from edgenet.errors import RecordError, UsageError
 from edgenet.fit import latency
 from edgenet.fit.calibration import Seen
 from edgenet.fit.point import Point
+from edgenet.mcu import counting
 from edgenet.mcu.counting import Counts
 from edgenet.profile import profiles
-from edgenet.profile.record import Profile, Run, load
+from edgenet.profile.record import Profile, Run
 
 
 def read(path: Path) -> list[Seen]:
@@ -23,13 +22,9 @@ def read(path: Path) -> list[Seen]:
         RecordError: it cannot be read, is no profile, or does not tell its network.
         UsageError: it counts instructions, which are no time.
     """
-    text = load(path)
-    try:
-        kind = msgspec.json.decode(text, type=dict[str, msgspec.Raw]).get("kind")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RecordError(f"{path} is not a profile of edgenet: {error}") from error
-    if kind is not None and bytes(kind) == b'"counts"':
-        return [_counted(text, path)]
+    counts = counting.read(path)
+    if counts is not None:
+        return [_counted(counts, path)]
     return of_profile(profiles.read_one(path), str(path))
 
 
@@ -72,11 +67,7 @@ def _run(run: Run, point: Point, host: str) -> Seen:
     )
 
 
-def _counted(text: bytes, path: Path) -> Seen:
-    try:
-        counts = msgspec.json.decode(text, type=Counts)
-    except msgspec.DecodeError as error:
-        raise RecordError(f"{path} is malformed: {error}; measure again") from error
+def _counted(counts: Counts, path: Path) -> Seen:
     if counts.unit != "cycles" or not counts.clock_hz:
         raise UsageError(
             f"{path} counts {counts.unit} on {counts.board}, which are no time; profile a"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -10,11 +11,21 @@ import msgspec
 from edgenet import __version__, image
 from edgenet.board import emulated
 from edgenet.codegen import tools
+from edgenet.errors import RecordError
 from edgenet.mcu.device import Cycles, Device
 from edgenet.mcu.make import VARIANT
 from edgenet.mcu.session import codes_of
 
 SCHEMA = 1
+
+
+class _Header(msgspec.Struct):
+    """What every record begins with."""
+
+    kind: str
+    schema: int = SCHEMA
+
+
 Unit = Literal["instructions", "cycles"]
 
 
@@ -74,6 +85,34 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     stack: int | None
     tools: dict[str, str]
     classes: int = 0
+
+
+def encode(counts: Counts) -> bytes:
+    """The record as JSON."""
+    return msgspec.json.format(msgspec.json.encode(counts), indent=2) + b"\n"
+
+
+def read(path: Path) -> Counts | None:
+    """A record that was saved; None where the file cannot be read or holds something else.
+
+    Raises:
+        RecordError: it is one of these, and malformed or of a newer schema.
+    """
+    try:
+        text = path.read_bytes()
+        header = msgspec.json.decode(text, type=_Header)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    if header.kind != "counts":
+        return None
+    if header.schema > SCHEMA:
+        raise RecordError(
+            f"{path} has schema {header.schema}, this edgenet reads up to {SCHEMA}; upgrade edgenet"
+        )
+    try:
+        return msgspec.json.decode(text, type=Counts)
+    except msgspec.DecodeError as error:
+        raise RecordError(f"{path} is malformed: {error}; measure again") from error
 
 
 def count(device: Device) -> Counts:

@@ -9,12 +9,13 @@ from edgenet.mcu.counting import Counts
 from edgenet.mcu.make import Made
 from edgenet.report.text import table
 
-_COUNTERS = {
+COUNTERS = {
     "plugin": "each counted as it was executed",
     "dwt": "by the core's cycle counter",
     "own": "by the board's own counter",
     "systick": "by SysTick",
 }
+NO_TIME = "Instructions are neither cycles nor time."
 
 
 def made(found: Made, board: Board | None) -> str:
@@ -70,8 +71,15 @@ def noted(counts: Counts) -> str:
     """A sentence beside predictions of an emulated board."""
     return (
         f"an inference on {counts.board} ({counts.core}) takes {counts.total:,} instructions,"
-        " counted in QEMU; the times below are the emulator's, not the board's"
+        " counted in QEMU; no time was measured, and none is shown"
     )
+
+
+def place(counts: Counts) -> str:
+    """What was counted on: board, core, and QEMU's machine or the port."""
+    emulated = counts.unit == "instructions"
+    where = f"QEMU's {counts.machine}" if emulated else f"port {counts.machine}"
+    return f"{counts.board} ({counts.core}), {where}"
 
 
 def text(counts: Counts) -> str:
@@ -80,16 +88,13 @@ def text(counts: Counts) -> str:
 
 
 def _head(counts: Counts) -> list[str]:
-    where = (
-        f"QEMU's {counts.machine}" if counts.unit == "instructions" else f"port {counts.machine}"
-    )
     lines = [
-        f"{counts.bundle} on {counts.board} ({counts.core}), {where}",
-        f"  {counts.total:,} {counts.unit} an inference ({_COUNTERS[counts.counter]}),"
+        f"{counts.bundle} on {place(counts)}",
+        f"  {counts.total:,} {counts.unit} an inference ({COUNTERS[counts.counter]}),"
         f" {counts.total / max(1, counts.macs):.2f} a multiplication",
     ]
     if counts.unit == "instructions":
-        lines.append("  Instructions are neither cycles nor time.")
+        lines.append(f"  {NO_TIME}")
     known = (("flash", counts.flash), ("RAM", counts.ram), ("stack", counts.stack))
     lines.append("  " + ", ".join(f"{n:,} bytes of {what}" for what, n in known if n is not None))
     return lines
@@ -99,7 +104,7 @@ def _layers(counts: Counts) -> list[str]:
     if not counts.layers:
         return []
     rows = [
-        [one.layer, one.kernel, f"{one.macs:,}", f"{one.count:,}", f"{_share(one.count, counts)}"]
+        [one.layer, one.kernel, f"{one.macs:,}", f"{one.count:,}", share(one.count, counts)]
         for one in counts.layers
     ]
     return ["", table(["layer", "kernel", "multiplications", counts.unit, "share"], rows, texts=2)]
@@ -109,11 +114,12 @@ def _functions(counts: Counts) -> list[str]:
     if not counts.functions:
         return []
     rows = [
-        [name, f"{number:,}", _share(number, counts)]
+        [name, f"{number:,}", share(number, counts)]
         for name, number in list(counts.functions.items())[:8]
     ]
     return ["", table(["function", counts.unit, "share"], rows)]
 
 
-def _share(number: int, counts: Counts) -> str:
+def share(number: int, counts: Counts) -> str:
+    """Of the whole, in percent."""
     return f"{number / max(1, counts.total):.1%}"

@@ -29,6 +29,7 @@ from edgenet.spec import TensorSpec
 
 TINY = Path(__file__).parent.parent / "golden" / "tiny"
 MCU = target.load("mcu")
+TIME = re.compile(r"\b(ms|milliseconds?|seconds?|fps)\b")
 
 if MCU.missing():
     pytest.skip(f"mcu lacks {', '.join(MCU.missing())} here", allow_module_level=True)
@@ -399,10 +400,15 @@ def test_profile_counts_instructions_by_layer(made, name):
 @pytest.mark.qemu
 @pytest.mark.tool("arm-none-eabi-gcc")
 @pytest.mark.tool("qemu-system-arm")
-def test_profile_speaks_of_instructions_and_never_of_time(made):
-    text = run("profile", made.root, "--board", "mps2-an386").stdout
+def test_profile_speaks_of_instructions_and_never_of_time(made, tmp_path):
+    files = tmp_path / "counts.csv", tmp_path / "counts.html"
+    board = ("--board", "mps2-an386")
+    text = run("profile", made.root, *board, "--csv", files[0], "--html", files[1]).stdout
     assert "instructions an inference" in text
-    assert not re.search(r"\b(ms|milliseconds?|seconds?)\b", text)
+    page = files[1].read_text()
+    for words in (text, files[0].read_text(), page[page.index("<body>") :]):
+        assert "instructions" in words
+        assert not TIME.search(words)
 
 
 def test_profile_refuses_what_is_about_time_and_what_does_not_count(made):
