@@ -168,6 +168,20 @@ class Calibrator:
         return graph
 
 
+def stays_float(graph: nn.Module) -> bool:
+    """Whether an int8 graph has layers that stayed float; no for a float network."""
+    if not isinstance(graph, GraphModule):
+        return False
+    nodes = list(graph.graph.nodes)
+    quantized_at_all = any(node.target in _DEQUANTIZE for node in nodes)
+    return quantized_at_all and any(map(_is_float_layer, nodes))
+
+
+def _is_float_layer(node: Node) -> bool:
+    weighted = node.target in WEIGHTED
+    return weighted and cast(Node, node.args[1]).target not in _DEQUANTIZE
+
+
 def _activation_observers(prepared: GraphModule) -> dict[str, Any]:
     """Observers by the name of the layer whose result they see."""
     found = {}
@@ -236,11 +250,9 @@ def _round_biases(graph: GraphModule) -> None:
     Every format stores biases so; rounding them here makes the float graph agree.
     """
     for node in graph.graph.nodes:
-        if node.target not in WEIGHTED:
+        if node.target not in WEIGHTED or _is_float_layer(node):
             continue
         source, weight, bias = cast(tuple[Node, ...], node.args[:3])
-        if weight.target not in _DEQUANTIZE:
-            continue
         while source.target != quantized.dequantize_per_tensor.default:
             source = cast(Node, source.args[0])
         scale = cast(float, source.args[1])

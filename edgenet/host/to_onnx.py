@@ -48,6 +48,7 @@ def to_onnx(graph: nn.Module, example: Tensor, *, int8: bool) -> bytes:
         rewriter.make_activations_unsigned()
         rewriter.clamp_codes()
         rewriter.quantize_biases()
+        rewriter.keep_float_layers()
         ends = rewriter.expose_integer_ends()
         rewriter.prune()
         helper.set_model_props(model, {QUANTIZATION_KEY: msgspec.json.encode(ends).decode()})
@@ -118,6 +119,32 @@ class _Rewriter:
             dequantize = helper.make_node("DequantizeLinear", inputs, [name], axis=0)
             self.graph.node.insert(list(self.graph.node).index(node), dequantize)
             node.input[2] = name
+
+    def keep_float_layers(self) -> None:
+        """What is dequantized for a layer with float weights has a scale for each channel.
+
+        They are all the same; but where there is one, ONNX Runtime (WeightBiasQuantization)
+        quantizes the layer's weights itself, with one scale for all.
+        """
+        for node in [n for n in self.graph.node if n.op_type in ("Conv", "Gemm")]:
+            source = self.producers.get(node.input[0])
+            if (
+                node.input[1] not in self.constants
+                or source is None
+                or source.op_type != "DequantizeLinear"
+            ):
+                continue
+            groups = sum(one.i for one in node.attribute if one.name == "group") or 1
+            channels = self.constants[node.input[1]].shape[1] * groups
+            inputs = [source.input[0]]
+            for name in source.input[1:]:
+                inputs.append(f"{node.output[0]}_input_{name}")
+                self._add(inputs[-1], np.full(channels, self.constants[name]))
+            node.input[0] = f"{node.output[0]}_input"
+            dequantize = helper.make_node("DequantizeLinear", inputs, [node.input[0]], axis=1)
+            self.graph.node.insert(list(self.graph.node).index(node), dequantize)
+            if not any(source.output[0] in n.input for n in self.graph.node):
+                self.graph.node.remove(source)
 
     def make_activations_unsigned(self) -> None:
         """Activations become uint8; every weight gets a zero point of its own.
