@@ -20,6 +20,7 @@ import torch
 from torch.fx import GraphModule, Node
 
 from edgenet.errors import UsageError, unknown
+from edgenet.host.observer import PercentileObserver
 from edgenet.host.quiet import quiet_exporters
 
 with quiet_exporters():
@@ -42,7 +43,11 @@ aten = torch.ops.aten
 # Observed ranges narrower than 255 * EPS are widened, so that a dead layer gets a usable scale.
 EPS = 2**-12
 
-CALIBRATION_METHODS = {"minmax": MinMaxObserver, "mse": HistogramObserver}
+CALIBRATION_METHODS = {
+    "minmax": MinMaxObserver,
+    "percentile": PercentileObserver,
+    "mse": HistogramObserver,
+}
 
 _CHANNEL_WEIGHT = QuantizationSpec(
     torch.int8,

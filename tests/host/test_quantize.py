@@ -139,8 +139,8 @@ def test_biases_are_whole_multiples_of_their_scale(network: Network, noise: torc
     assert (codes - codes.round()).abs().max() < 1e-2
 
 
-@pytest.mark.parametrize("method", ["minmax", "mse"])
-def test_both_methods_give_ranges_within_what_was_seen(
+@pytest.mark.parametrize("method", ["minmax", "percentile", "mse"])
+def test_every_method_gives_ranges_within_what_was_seen(
     network: Network, noise: torch.Tensor, method: str
 ) -> None:
     widest = Calibrator(network, SPEC)
@@ -155,7 +155,7 @@ def test_both_methods_give_ranges_within_what_was_seen(
 
 class TestChoice:
     def test_an_unknown_method_is_refused_with_the_known_ones(self) -> None:
-        with pytest.raises(UsageError, match=r"'mmse'; did you mean 'mse'\? \(minmax, mse\)"):
+        with pytest.raises(UsageError, match=r"'mmse'; did you mean 'mse'\? \(minmax, mse, percentile\)"):
             Choice(open_dataset("digits"), method="mmse")
 
     def test_no_pictures_is_refused(self) -> None:
