@@ -1,6 +1,7 @@
-"""Writes what docs say of results, and the model cards, from the result files in docs/results.
+"""Writes what docs say of results, and the model cards, from docs/results and docs/remedies.
 
-python scripts/make_docs.py                 write docs/results.md and the model cards
+python scripts/make_docs.py                 write docs/results.md, the model cards, the
+                                            table in docs/networks.md, and edgenet fit's own
 python scripts/make_docs.py --check         say what differs from them, and end with 1
 python scripts/make_docs.py --record NAME DRIFT TRAINING...
                                             first make docs/results/NAME.json: DRIFT is what
@@ -12,15 +13,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import mcu_table
 import msgspec
 import networks_table
+import remedy_table
 from mcu_records import AccuracyBench, Bench
+from network_records import INT8, REFERENCE, Compared, Outcome
 
-from edgenet.architecture import format_name
+from edgenet.architecture import format_name, parse_name
 from edgenet.drift.record import DriftReport, Result
+from edgenet.fit.accuracy import Measured
 from edgenet.host.checkpoint import RECORD, Checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,28 +32,9 @@ BENCH = ROOT / "docs" / "bench"
 MCU, MCU_ACCURACY = BENCH / "mcu.json", BENCH / "mcu_accuracy.json"
 TABLE = ROOT / "docs" / "results.md"
 WEIGHTS = ROOT / "edgenet" / "host" / "weights"
+FIT = ROOT / "edgenet" / "fit" / "measured.json"
 
 NOTE = "<!-- written by scripts/make_docs.py; do not edit -->"
-
-
-class Outcome(msgspec.Struct):
-    """One stage of training: the part of ``edgenet train --json`` that docs tell."""
-
-    command: str
-    spec: dict[str, Any]
-    metrics: dict[str, float]
-    data: dict[str, Any]
-    recipe: dict[str, Any]
-    versions: dict[str, str]
-    epochs: int
-    seconds: float
-    device: str
-    seed: int
-    weights_sha256: str
-
-    @property
-    def side(self) -> int:
-        return int(self.spec["preprocess"]["height"])
 
 
 class Recorded(msgspec.Struct):
@@ -106,21 +90,54 @@ def read(path: Path) -> Recorded:
 def pages() -> dict[Path, str]:
     """Every generated page and its text."""
     found = {path.stem: read(path) for path in sorted(RESULTS.glob("*.json"))}
-    made = {TABLE: table(found)}
+    compared = remedy_table.read()
+    own = measured(found, compared)
+    made = {TABLE: table(found, compared), FIT: listed(own)}
     for folder in sorted(WEIGHTS.iterdir()):
         made[folder / "README.md"] = card(folder, found[folder.name])
-    made[networks_table.PAGE] = networks_table.page(found)
+    made[networks_table.PAGE] = networks_table.page(own)
     return made
 
 
-def table(found: dict[str, Recorded]) -> str:
+def measured(found: dict[str, Recorded], compared: dict[str, Compared]) -> list[Measured]:
+    """Top-1 of int8 without remedies, of every network: this project's own table."""
+    rows = {
+        name: (
+            one.ways["plain"].int8,
+            one.ways["plain"].drift.dataset,
+            f"docs/remedies/{name}.json",
+        )
+        for name, one in compared.items()
+        if "plain" in one.ways
+    }
+    rows |= {
+        one.name: (one.results[INT8], one.drift.dataset, f"docs/results/{name}.json")
+        for name, one in found.items()
+    }
+    own = []
+    for name, (result, data, source) in sorted(rows.items()):
+        arch, alpha, side = parse_name(name)
+        assert alpha is not None
+        assert side is not None
+        top1 = round(result.top1.value, 6)
+        own.append(Measured(arch, alpha, side, top1, data, f"{source}, {INT8}"))
+    return own
+
+
+def listed(own: list[Measured]) -> str:
+    """The file that ``edgenet fit --accuracy measured`` reads, a network a line."""
+    lines = ",\n ".join(msgspec.json.encode(one).decode() for one in own)
+    return f"[{lines}]\n"
+
+
+def table(found: dict[str, Recorded], compared: dict[str, Compared]) -> str:
     """docs/results.md."""
     rows = [
         "| network | data | fp32 top-1 | int8 top-1 | change | 95 % interval | agreement | SQNR |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
     for result in found.values():
-        fp32, int8 = result.results["fp32.tflite"], result.results["int8.tflite"]
+        fp32, int8 = result.results[REFERENCE], result.results[INT8]
         drift = int8.drift
         assert drift is not None
         low, high = 100 * drift.top1.low, 100 * drift.top1.high
@@ -152,6 +169,7 @@ def table(found: dict[str, Recorded]) -> str:
             "",
             *made,
             "",
+            *remedy_table.section(compared),
             "## Benchmarks",
             "",
             "Written by the scripts themselves, each against its baseline in the same run; "

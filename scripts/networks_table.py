@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from edgenet.architecture import format_name, parse_name
 from edgenet.cost import Configuration
+from edgenet.fit.accuracy import Measured
 from edgenet.profile.record import Profile
 from edgenet.report import cost
 
@@ -31,25 +31,35 @@ NAMES = (
     "mobilenet_v2_0.5_128",
     "mobilenet_v1_0.25_96",
     "mobilenet_v2_0.35_96",
+    "mobilenet_v1_1.0_64",
+    "mobilenet_v1_0.5_64",
+    "mobilenet_v1_0.25_64",
+    "mobilenet_v2_1.0_64",
+    "mobilenet_v2_0.35_64",
+    "mobilenet_v3_small_1.0_64",
+    "mobilenet_v3_small_minimalistic_1.0_64",
     "mobilenet_v1_cifar_1.0_32",
+    "mobilenet_v1_cifar_0.5_32",
+    "mobilenet_v1_cifar_0.25_32",
     "mobilenet_v2_cifar_1.0_32",
+    "mobilenet_v2_cifar_0.35_32",
 )
 
 
-def page(results: Mapping[str, Any]) -> str:
+def page(own: Sequence[Measured]) -> str:
     """docs/networks.md with its table written anew.
 
     Args:
-        results: what ``make_docs`` reads from docs/results, by the name of the file.
+        own: top-1 that this project measured.
     """
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(FIRST)
     _, _, after = rest.partition(LAST)
-    return "\n".join([before + FIRST, "", *table(results), "", LAST + after])
+    return "\n".join([before + FIRST, "", *table(own), "", LAST + after])
 
 
-def table(results: Mapping[str, Any]) -> list[str]:
+def table(own: Sequence[Measured]) -> list[str]:
     """Rows; a column of what was measured is there once something was."""
-    measured = {"int8 top-1": accuracies(results), "int8 latency": latencies()}
+    measured = {"int8 top-1": accuracies(own), "int8 latency": latencies()}
     measured = {title: cells for title, cells in measured.items() if cells}
     head = ["network", "parameters", "multiply-adds", "int8 weights", "peak activations", *measured]
     rows = [f"| {' | '.join(head)} |", "|---" + "|---:" * (len(head) - 1) + "|"]
@@ -75,12 +85,9 @@ def configuration(name: str) -> Configuration:
     return Configuration(arch, alpha, side, side, CLASSES)
 
 
-def accuracies(results: Mapping[str, Any]) -> dict[str, str]:
+def accuracies(own: Sequence[Measured]) -> dict[str, str]:
     """Top-1 of int8.tflite and the pictures, by the network's name."""
-    return {
-        result.name: f"{result.results['int8.tflite'].top1.value:.2%} {result.drift.dataset}"
-        for result in results.values()
-    }
+    return {format_name(one.arch, one.alpha, one.side): f"{one.top1:.2%} {one.data}" for one in own}
 
 
 def latencies() -> dict[str, str]:

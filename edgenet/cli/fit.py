@@ -56,8 +56,9 @@ class Words(click.ParamType[list[str]]):
     "accuracies",
     multiple=True,
     type=_FILE,
-    metavar="FILE",
-    help="Top-1 from edgenet evaluate --json in place of what is published; may be repeated.",
+    metavar="FILE|measured",
+    help="Top-1 from edgenet evaluate --json in place of what is published, may be repeated; or "
+    "measured: this project's own table, and only its networks.",
 )
 @click.option("--num-threads", type=click.IntRange(1), help="Threads of the engine.")
 @click.option(
@@ -194,12 +195,14 @@ def _fit(
     with StageProgress() as progress:
         dataset = dataset_of(options["data"], progress=progress)
         classes = options["classes"] or (len(dataset.labels) if dataset else _CLASSES)
-        known = accuracy.measured(options["accuracies"]) or accuracy.published()
+        known = accuracy.known(options["accuracies"])
+        wanted = [options[name] or [] for name in ("archs", "alphas", "sides")]
+        own = accuracy.asks_for_own(options["accuracies"])
+        points = point.listed(known, *wanted, classes) if own else point.grid(*wanted, classes)
+        accuracy.check_comparable(points, known)
         question = table.Question(
             device=device,
-            points=point.grid(
-                options["archs"] or [], options["alphas"] or [], options["sides"] or [], classes
-            ),
+            points=points,
             limits=limits,
             known=known,
             rates=rates,

@@ -11,11 +11,13 @@ import msgspec
 
 from edgenet.architecture import parse_name
 from edgenet.drift.record import DriftReport
-from edgenet.errors import RecordError
+from edgenet.errors import RecordError, UsageError
 from edgenet.fit.point import Point
 from edgenet.spec import Variant
 
 Key = tuple[str, float, int]
+OWN = Path("measured")
+"""The word for this project's own table, unless there is a file of that name."""
 
 
 class Accuracy(msgspec.Struct, frozen=True):
@@ -24,13 +26,14 @@ class Accuracy(msgspec.Struct, frozen=True):
     Attributes:
         top1: a share, 0 to 1.
         data: what it was measured on.
-        kind: ``published`` by the network's authors, or ``measured`` by this project's user.
+        kind: ``published`` by the network's authors, in this project's ``own`` table, or
+            ``measured`` by its user.
         source: where the figure stands.
     """
 
     top1: float
     data: str
-    kind: Literal["published", "measured"]
+    kind: Literal["published", "own", "measured"]
     source: str
 
 
@@ -53,6 +56,58 @@ def published() -> dict[Key, Accuracy]:
         for one in msgspec.toml.decode(text, type=_Sources).sources.values()
         for alpha, side, top1 in one.top1
     }
+
+
+class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A line of this project's own table: top-1 of int8.tflite, a share, and what it is of."""
+
+    arch: str
+    alpha: float
+    side: int
+    top1: float
+    data: str
+    source: str
+
+
+def own() -> dict[Key, Accuracy]:
+    """Top-1 in this project's own table, which scripts/make_docs.py writes from its results."""
+    text = (resources.files("edgenet.fit") / "measured.json").read_bytes()
+    return {
+        (one.arch, one.alpha, one.side): Accuracy(one.top1, one.data, "own", one.source)
+        for one in msgspec.json.decode(text, type=list[Measured])
+    }
+
+
+def known(files: Sequence[Path]) -> dict[Key, Accuracy]:
+    """What is published, or in its place what ``files`` hold; ``OWN`` among them is the own table.
+
+    Raises:
+        RecordError, UsageError: as ``measured`` does.
+    """
+    if not files:
+        return published()
+    table = own() if asks_for_own(files) else {}
+    return table | measured([file for file in files if not table or file != OWN])
+
+
+def asks_for_own(files: Sequence[Path]) -> bool:
+    """Whether the own table is among what accuracy is to be taken from."""
+    return OWN in files and not OWN.exists()
+
+
+def check_comparable(points: Sequence[Point], known: Mapping[Key, Accuracy]) -> None:
+    """Refuses accuracies on several data sets, which say nothing of each other.
+
+    Raises:
+        UsageError: naming the data sets.
+    """
+    found = (of(point, known) for point in points)
+    data = sorted({one.data for one in found if one is not None})
+    if len(data) > 1:
+        raise UsageError(
+            f"top-1 is known on {' and on '.join(data)}, which do not compare; choose networks of "
+            "one of them with --arch, or other records with --accuracy"
+        )
 
 
 class _Recorded(msgspec.Struct):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from edgenet.architecture import ARCHITECTURES, format_name
@@ -71,6 +71,31 @@ def grid(
     for point in points:
         point.cost()
     return list(dict.fromkeys(points))
+
+
+def listed(
+    known: Iterable[tuple[str, float, int]],
+    words: Sequence[str],
+    alphas: Sequence[float],
+    sides: Sequence[int],
+    classes: int,
+) -> list[Point]:
+    """Those points of a table that ``grid`` would be asked for.
+
+    Raises:
+        UsageError: an unknown architecture, or none of the table's points is left.
+    """
+    table = sorted(known)
+    points = [
+        Point(arch, alpha, side, classes)
+        for family in _families(words)
+        for arch, alpha, side in table
+        if arch == family and alpha in (alphas or [alpha]) and side in (sides or [side])
+    ]
+    if not points:
+        there = ", ".join(format_name(*one) for one in table)
+        raise UsageError(f"none of these networks was measured; the table has {there}")
+    return points
 
 
 def _families(words: Sequence[str]) -> list[str]:

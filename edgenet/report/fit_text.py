@@ -66,8 +66,10 @@ def notes(found: Fit) -> Iterator[str]:
             "Top-1 is what the networks' authors published of float models on ImageNet, not what"
             " your data will give."
         )
+    for data in sorted({one.data for one in accuracies if one.kind == "own"}):
+        yield f"Top-1 is of int8 in edgenet's own measured table, on {data} (docs/results.md)."
     for data in sorted({one.data for one in accuracies if one.kind == "measured"}):
-        yield f"Top-1 is what this project measured on {data}."
+        yield f"Top-1 is what edgenet evaluate measured on {data}."
     refused: dict[str, list[str]] = {}
     for row in found.rows:
         if row.refused:

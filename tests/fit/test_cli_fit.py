@@ -109,9 +109,37 @@ def test_profiles_calibrate_a_board_for_good(tmp_path):
     assert "Latency: int8.tflite with 1 thread on LiteRT 2, from 6 networks" in result.stdout
 
 
+def test_the_projects_own_table_is_named_as_such():
+    result = fit("--target", "pc", "--accuracy", "measured", "--classes", "10")
+    assert result.exit_code == 0, result.output
+    assert "edgenet's own measured table, on imagenette128 (docs/results.md)" in result.stdout
+    assert "edgenet train --like mobilenet_v" in result.stdout
+    assert "published" not in result.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.qemu
+@pytest.mark.tool("arm-none-eabi-gcc")
+def test_instructions_are_counted_of_what_fits_and_are_the_fronts_cost():
+    words = ("--target", "mcu", "--board", "nano33ble", "--arch", "v1", "--alpha", "0.25,1.0")
+    result = fit(*words, "--imgsz", "32,48", "--max-flash", "700K", "--instructions", "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    counted = {row["name"]: row["instructions"] for row in found["rows"]}
+    fitting = {row["name"] for row in found["rows"] if not row["over"]}
+    assert fitting == {"mobilenet_v1_0.25_32", "mobilenet_v1_0.25_48"}
+    assert {name for name, count in counted.items() if count is not None} == fitting
+    assert found["cost"] == "instructions"
+    small, large = (counted[f"mobilenet_v1_0.25_{side}"] for side in (32, 48))
+    assert 1.5 < large / small < 2.5
+    again = fit(*words, "--imgsz", "32", "--max-flash", "700K", "--instructions")
+    assert f"{small:,}" in again.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["--target", "pc", "--accuracy", "measured", "--arch", "v2", "--imgsz", "96"], "none of"),
         (["--target", "mcu"], "choose one with --board (esp32s3, "),
         (["--target", "mcu", "--board", "host"], "choose a microcontroller"),
         (["--target", "mcu", "--board", "pi4"], "no board of mcu 'pi4'"),

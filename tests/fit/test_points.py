@@ -10,7 +10,7 @@ import pytest
 from edgenet.architecture import ARCHITECTURES
 from edgenet.errors import RecordError, UsageError
 from edgenet.fit import accuracy
-from edgenet.fit.point import Point, grid
+from edgenet.fit.point import Point, grid, listed
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 
@@ -75,3 +75,47 @@ def test_what_is_no_evaluation_is_refused(content, tmp_path):
     file.write_bytes(content)
     with pytest.raises(RecordError, match="edgenet evaluate --json"):
         accuracy.measured([file])
+
+
+def test_the_own_table_is_of_networks_there_are_and_says_where_each_figure_stands():
+    known = accuracy.known([accuracy.OWN])
+    assert ("mobilenet_v1", 0.5, 128) in known
+    for (arch, alpha, side), one in known.items():
+        assert Point(arch, alpha, side, 10).cost().multiply_adds > 0
+        assert one.kind == "own"
+        file, _, variant = one.source.partition(", ")
+        found = json.loads((RESULTS.parents[1] / file).read_bytes())
+        drift = found["drift"] if "drift" in found else found["ways"]["plain"]["drift"]
+        top1 = next(r["top1"] for r in drift["results"] if r["variant"] == variant)
+        assert one.top1 == pytest.approx(top1["count"] / top1["of"], abs=1e-6)
+        assert one.data == drift["dataset"]
+
+
+def test_a_file_replaces_what_the_own_table_says():
+    file = RESULTS / "mobilenet_v1_0.5_128_imagenette.json"
+    known = accuracy.known([accuracy.OWN, file])
+    assert known["mobilenet_v1", 0.5, 128].kind == "measured"
+    assert known["mobilenet_v1_cifar", 1.0, 32].kind == "own"
+
+
+def test_a_file_named_as_the_own_table_is_read_as_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    accuracy.OWN.write_text("{}")
+    with pytest.raises(RecordError, match="measured is no evaluation"):
+        accuracy.known([accuracy.OWN])
+
+
+def test_accuracies_on_several_data_sets_do_not_compare():
+    known = accuracy.own()
+    points = listed(known, ["mobilenet_v1", "mobilenet_v1_cifar"], [], [], 10)
+    with pytest.raises(UsageError, match="on cifar10 and on imagenette128, which do not compare"):
+        accuracy.check_comparable(points, known)
+    accuracy.check_comparable([one for one in points if one.arch == "mobilenet_v1"], known)
+
+
+def test_only_networks_of_the_table_are_listed():
+    known = {("mobilenet_v1", 0.5, 128): 0, ("mobilenet_v1", 0.25, 64): 0}
+    assert [one.side for one in listed(known, ["v1"], [], [], 10)] == [64, 128]
+    assert listed(known, [], [0.5], [], 10) == [Point("mobilenet_v1", 0.5, 128, 10)]
+    with pytest.raises(UsageError, match=r"the table has mobilenet_v1_0\.25_64, mobilenet_v1_0\.5"):
+        listed(known, ["v1"], [0.5], [64], 10)

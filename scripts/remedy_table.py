@@ -1,0 +1,179 @@
+"""The table of remedies in docs/results.md: fp32, and int8 by each way, of the same networks.
+
+python scripts/remedy_table.py NAME CHECKPOINT WORK OUT
+    puts together docs/remedies/NAME.json: of the float CHECKPOINT, of what its training printed
+    (OUT/stages/NAME-*.json and OUT/NAME.json) and of WORK, where scripts/measure_networks left a
+    checkpoint WAY, WAY.json and WAY.command for each way
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from network_records import Compared, Made, Outcome, Way
+
+from edgenet.architecture import parse_name
+from edgenet.drift.record import DriftReport
+from edgenet.environment import Probe
+from edgenet.host import checkpoint as checkpoints
+
+REMEDIES = Path(__file__).resolve().parent.parent / "docs" / "remedies"
+WAYS: dict[Way, str] = {"plain": "PTQ, plain", "remedies": "PTQ with remedies", "qat": "QAT"}
+NAMES = (
+    "mobilenet_v1_0.25_64",
+    "mobilenet_v1_0.5_64",
+    "mobilenet_v1_1.0_64",
+    "mobilenet_v2_0.35_64",
+    "mobilenet_v2_1.0_64",
+    "mobilenet_v1_cifar_0.25_32",
+    "mobilenet_v1_cifar_0.5_32",
+    "mobilenet_v1_cifar_1.0_32",
+    "mobilenet_v2_cifar_0.35_32",
+    "mobilenet_v2_cifar_1.0_32",
+)
+"""What is to be measured; others may be beside them."""
+
+
+def read() -> dict[str, Compared]:
+    """Every file of docs/remedies, those of ``NAMES`` first, in order."""
+    found = {
+        path.stem: msgspec.json.decode(path.read_bytes(), type=Compared)
+        for path in sorted(REMEDIES.glob("*.json"))
+    }
+    order = [*(name for name in NAMES if name in found), *(n for n in found if n not in NAMES)]
+    return {name: found[name] for name in order}
+
+
+def section(found: Mapping[str, Compared]) -> list[str]:
+    """Lines of Markdown."""
+    return [
+        "## When int8 hurts",
+        "",
+        "Top-1 on the whole evaluation split; for int8 then its change against fp32 in points with "
+        "the 95 % interval of the paired difference, and how many pictures keep their class. What "
+        "the remedies are stands in [remedies.md](remedies.md). Demanded: remedies lose at most "
+        "0.3 points at alpha 0.5 and above and 1.0 below, QAT 0.2. Measured by "
+        "`scripts/measure_networks`; trained by `scripts/train_networks`, but for "
+        "mobilenet_v1_cifar_1.0_32 (`scripts/train_cifar10`) and mobilenet_v1_0.5_128 "
+        "(`scripts/train_imagenette`). The files are in [remedies](remedies).",
+        "",
+        f"| network | data | fp32 | {' | '.join(WAYS.values())} |",
+        "|---|---|---:|" + "---:|" * len(WAYS),
+        *(row(one) for one in found.values()),
+        "",
+        *applied(found),
+        *short(found),
+        *missing(found),
+        "",
+    ]
+
+
+def row(one: Compared) -> str:
+    """A network."""
+    first = next(iter(one.ways.values()))
+    cells = [one.network, first.drift.dataset, f"{first.fp32.top1.value:.2%}"]
+    cells += [cell(one.ways[way]) if way in one.ways else "" for way in WAYS]
+    return f"| {' | '.join(cells)} |"
+
+
+def cell(made: Made) -> str:
+    """What one way gave."""
+    drift = made.int8.drift
+    assert drift is not None
+    change = drift.top1
+    return (
+        f"{made.int8.top1.value:.2%}, {100 * change.value:+.2f} "
+        f"({100 * change.low:+.2f} to {100 * change.high:+.2f}), {drift.agreement.value:.2%}"
+    )
+
+
+def applied(found: Mapping[str, Compared]) -> list[str]:
+    """Which remedies each network got."""
+    told = []
+    for name, one in found.items():
+        if "remedies" in one.ways:
+            made = one.ways["remedies"]
+            kept = f"; float: {', '.join(made.keep_float)}" if made.keep_float else ""
+            told.append(f"- {name}: {', '.join(made.remedies) or 'none was needed'}{kept}")
+    return ["Remedies that were applied:", "", *told, ""] if told else []
+
+
+def short(found: Mapping[str, Compared]) -> list[str]:
+    """What loses more than is demanded."""
+    judged = [
+        (name, way, loss(made), most)
+        for name, one in found.items()
+        for way, made in one.ways.items()
+        if (most := demanded(name, way)) is not None
+    ]
+    told = [
+        f"{name} with {WAYS[way]} loses {lost:.2f} points where {most} are allowed"
+        for name, way, lost, most in judged
+        if lost > most
+    ]
+    met = f"{len(judged) - len(told)} of {len(judged)} demands are met"
+    return [f"{met}{': ' * bool(told)}{'; '.join(told)}."] if judged else []
+
+
+def loss(made: Made) -> float:
+    """Of top-1, in points; negative for a gain."""
+    assert made.int8.drift is not None
+    return -100 * made.int8.drift.top1.value
+
+
+def demanded(name: str, way: Way) -> float | None:
+    """Points that may be lost at most."""
+    alpha = parse_name(name)[1]
+    assert alpha is not None
+    return {"plain": None, "remedies": 0.3 if alpha >= 0.5 else 1.0, "qat": 0.2}[way]
+
+
+def missing(found: Mapping[str, Compared]) -> list[str]:
+    """Which of ``NAMES`` were not measured yet, by which way."""
+    told = []
+    for name in NAMES:
+        there = found[name].ways if name in found else {}
+        lacking = [said for way, said in WAYS.items() if way not in there]
+        if lacking:
+            told.append(name if len(lacking) == len(WAYS) else f"{name} ({', '.join(lacking)})")
+    return ["", f"Not measured yet: {', '.join(told)}."] if told else []
+
+
+def main() -> None:
+    name, checkpoint, work, out = sys.argv[1], *map(Path, sys.argv[2:])
+    stages = [*sorted((out / "stages").glob(f"{name}-*.json")), out / f"{name}.json"]
+    found = Compared(
+        network=name,
+        training=tuple(
+            msgspec.json.decode(path.read_bytes(), type=Outcome)
+            for path in stages
+            if path.is_file()
+        ),
+        weights_sha256=checkpoints.read_record(checkpoints.named(checkpoint)).weights_sha256,
+        machine=Probe().machine(),
+        ways={way: made(work, way) for way in WAYS if (work / f"{way}.json").is_file()},
+    )
+    REMEDIES.mkdir(exist_ok=True)
+    text = msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
+    (REMEDIES / f"{name}.json").write_bytes(text)
+    print(f"{found.machine.cpu}, {found.machine.cores} cores")
+    print(row(found))
+
+
+def made(work: Path, way: Way) -> Made:
+    """What WORK holds of one way."""
+    calibration = checkpoints.read_record(work / way).calibration
+    assert calibration is not None
+    return Made(
+        command=(work / f"{way}.command").read_text().strip(),
+        remedies=calibration.remedies,
+        keep_float=calibration.keep_float,
+        drift=msgspec.json.decode((work / f"{way}.json").read_bytes(), type=DriftReport),
+    )
+
+
+if __name__ == "__main__":
+    main()
