@@ -196,7 +196,7 @@ def _fit(
         dataset = dataset_of(options["data"], progress=progress)
         classes = options["classes"] or (len(dataset.labels) if dataset else _CLASSES)
         known = accuracy.known(options["accuracies"])
-        wanted = [options[name] or [] for name in ("archs", "alphas", "sides")]
+        wanted = options["archs"] or [], options["alphas"] or [], options["sides"] or []
         own = accuracy.asks_for_own(options["accuracies"])
         points = point.listed(known, *wanted, classes) if own else point.grid(*wanted, classes)
         accuracy.check_comparable(points, known)
