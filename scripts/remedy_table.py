@@ -152,7 +152,7 @@ def main() -> None:
             for path in stages
             if path.is_file()
         ),
-        weights_sha256=checkpoints.read_record(checkpoints.named(checkpoint)).weights_sha256,
+        weights_sha256=checkpoints.read_record(checkpoint).weights_sha256,
         machine=Probe().machine(),
         ways={way: made(work, way) for way in WAYS if (work / f"{way}.json").is_file()},
     )
