@@ -114,7 +114,7 @@ class Calibrator:
             exported = torch.export.export(model, (pictures,), dynamic_shapes=any_number)
             traced = exported.module()
             self.prepared: GraphModule = prepare_pt2e(traced, quantizer)
-        self.observers: dict[str, Any] = _activation_observers(self.prepared)
+        self.observers: dict[str, Any] = activation_observers(self.prepared)
 
     def observe(self, batches: Iterable[Tensor]) -> None:
         """Run normalized float32 pictures (N, H, W, 3) through the observers."""
@@ -182,7 +182,7 @@ def _is_float_layer(node: Node) -> bool:
     return weighted and cast(Node, node.args[1]).target not in _DEQUANTIZE
 
 
-def _activation_observers(prepared: GraphModule) -> dict[str, Any]:
+def activation_observers(prepared: GraphModule) -> dict[str, Any]:
     """Observers by the name of the layer whose result they see."""
     found = {}
     for node in prepared.graph.nodes:
