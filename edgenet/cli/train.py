@@ -16,6 +16,8 @@ from edgenet.cli.progress import StageProgress
 from edgenet.errors import UsageError
 
 if TYPE_CHECKING:
+    from edgenet.host.learner import Score
+    from edgenet.host.recipe import Recipe
     from edgenet.host.settings import Settings
     from edgenet.host.train import Outcome
 
@@ -63,6 +65,11 @@ FREE_TO_CHANGE = {
     metavar="FILE|imagenet",
     help="Start from published weights: a .safetensors or .pth file in torchvision's or timm's "
     "layout, or imagenet, which fetches timm's.",
+)
+@click.option(
+    "--qat",
+    is_flag=True,
+    help="Train, from --init, what int8 is made of: with int8's rounding in the network.",
 )
 @click.option("--freeze", metavar="features|N", help="Keep all but the head, or stem and N blocks.")
 @click.option(
@@ -162,21 +169,17 @@ def _refuse_changes(ctx: click.Context) -> None:
 
 def _settings(options: dict[str, Any], progress: StageProgress) -> Settings:
     """The run that the options describe; what they leave open, the data decides."""
+    if options["qat"]:
+        return _qat_settings(options, progress)
     from edgenet.dataset import open_dataset
     from edgenet.host import checkpoint
-    from edgenet.host import recipe as recipes
     from edgenet.host.settings import Settings, default_recipe, default_spec
 
-    data = options["data"]
-    if data is None:
-        raise UsageError("--data is missing; give digits, cifar10 or a folder of class folders")
+    data = _data(options)
     wanted = {**options["network"], "resize": options["resize"]}
-    recipe = recipes.scaled(
-        recipes.load(options["recipe"] or default_recipe(data), options["changes"]),
-        epochs=options["epochs"],
-        batch_size=options["batch_size"],
-        lr=options["lr"],
-    )
+    recipe = _recipe(options, default_recipe(data))
+    if recipe.qat:
+        raise UsageError("a recipe with a [qat] section is for --qat; add it, or change the recipe")
     dataset = open_dataset(data, progress=progress)
     init = checkpoint.named(options["init"]) if options["init"] else None
     return Settings(
@@ -196,6 +199,66 @@ def _settings(options: dict[str, Any], progress: StageProgress) -> Settings:
         patience=options["patience"],
         precision=options["precision"],
         float16=options["float16"],
+    )
+
+
+# What --qat decides, and why
+_QAT_KEEPS = {
+    "like": "the network is that of --init",
+    "arch": "the network is that of --init",
+    "alpha": "the network is that of --init",
+    "imgsz": "the network is that of --init",
+    "resize": "the network is that of --init",
+    "weights": "the weights are those of --init",
+    "freeze": "all weights meet int8's rounding",
+    "float16": "the float weights are kept as they are, those of int8 in float32",
+}
+
+
+def _qat_settings(options: dict[str, Any], progress: StageProgress) -> Settings:
+    """The run of ``--qat``."""
+    if options["init"] is None:
+        raise UsageError(
+            "--qat goes on from a trained checkpoint; name it with --init (default is the one "
+            "that ships with edgenet)"
+        )
+    for name, reason in _QAT_KEEPS.items():
+        if options[name]:
+            raise UsageError(f"--qat: {reason}; drop --{name}")
+    if options["precision"] != "32":
+        raise UsageError(
+            f"--qat: in {options['precision']} sums are coarser than int8's codes; drop --precision"
+        )
+    from edgenet.dataset import open_dataset
+    from edgenet.host import checkpoint, qat
+
+    data = _data(options)
+    recipe = _recipe(options, qat.RECIPE)
+    labels = open_dataset(data, progress=progress).labels
+    return qat.settings(
+        checkpoint.named(options["init"]),
+        data,
+        labels,
+        recipe,
+        seed=options["seed"],
+        patience=options["patience"],
+    )
+
+
+def _data(options: dict[str, Any]) -> str:
+    if options["data"] is None:
+        raise UsageError("--data is missing; give digits, cifar10 or a folder of class folders")
+    return str(options["data"])
+
+
+def _recipe(options: dict[str, Any], default: str) -> Recipe:
+    from edgenet.host import recipe as recipes
+
+    return recipes.scaled(
+        recipes.load(options["recipe"] or default, options["changes"]),
+        epochs=options["epochs"],
+        batch_size=options["batch_size"],
+        lr=options["lr"],
     )
 
 
@@ -226,22 +289,31 @@ def _json(outcome: Outcome, command: str) -> str:
 
 
 def _summary(output: Path, data: str, outcome: Outcome) -> str:
-    from edgenet.drift.significance import wilson
-
-    spec, found = outcome.checkpoint.spec, outcome.score
-    low, high = wilson(round(found.top1 * found.images), found.images)
-    evaluated = outcome.checkpoint.data["evaluated_on"]
-    size = spec.preprocess
-    top5 = "" if found.top5 is None else f", top-5 {found.top5:.2%}"
+    spec, size = outcome.checkpoint.spec, outcome.checkpoint.spec.preprocess
+    about, follow_up = outcome.checkpoint.data, f" --data {data}"
+    figures = _figures("top-1", outcome.score)
+    if outcome.int8:
+        assert outcome.checkpoint.calibration is not None
+        about, follow_up = outcome.checkpoint.calibration.training["data"], ""
+        figures = (
+            f"{_figures('float top-1', outcome.score)},\n  {_figures('int8 top-1', outcome.int8)}"
+        )
     return "\n".join(
         (
             f"{output}  {spec.arch} {spec.alpha:g}, {size.height}x{size.width}, "
             f"{len(spec.labels)} classes",
-            f"  top-1 {found.top1:.2%} ({low:.2%} to {high:.2%} at 95 %){top5}, "
-            f"on the {found.images} pictures of {evaluated}",
+            f"  {figures}, on the {outcome.score.images} pictures of {about['evaluated_on']}",
             f"  {outcome.epochs} epochs in {outcome.seconds:.0f} s on {outcome.device}, "
-            f"weights of the {outcome.checkpoint.data['kept']} epoch",
+            f"weights of the {about['kept']} epoch",
             "Next:",
-            f"  edgenet export --target pc --model {output} --data {data}",
+            f"  edgenet export --target pc --model {output}{follow_up}",
         )
     )
+
+
+def _figures(name: str, found: Score) -> str:
+    from edgenet.drift.significance import wilson
+
+    low, high = wilson(round(found.top1 * found.images), found.images)
+    top5 = "" if found.top5 is None else f", top-5 {found.top5:.2%}"
+    return f"{name} {found.top1:.2%} ({low:.2%} to {high:.2%} at 95 %){top5}"

@@ -43,6 +43,7 @@ class CalibrationRecord(msgspec.Struct, frozen=True):
             float network's.
         remedies: what was done against drift, in order (docs/remedies.md).
         keep_float: layers that stay float in the int8 models.
+        training: recipe, data, seed and versions of ``--qat``.
     """
 
     record: Calibration
@@ -50,6 +51,7 @@ class CalibrationRecord(msgspec.Struct, frozen=True):
     weights_sha256: str = ""
     remedies: tuple[str, ...] = ()
     keep_float: tuple[str, ...] = ()
+    training: dict[str, Any] = {}
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):

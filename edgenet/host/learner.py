@@ -18,6 +18,7 @@ from edgenet.drift.compare import TOP_5
 from edgenet.errors import TrainingError
 from edgenet.host import augment, optimizer
 from edgenet.host.data import Batches, Pictures
+from edgenet.host.fakequant import FakeQuantized
 from edgenet.host.models import Network
 from edgenet.host.recipe import Recipe
 from edgenet.spec import Preprocess
@@ -52,6 +53,11 @@ class Score:
     top5: float | None
     loss: float
     images: int
+
+    def metrics(self, name: str) -> dict[str, float]:
+        """Each figure by its name after ``name``, as a checkpoint keeps them."""
+        found = {"top1": self.top1, "top5": self.top5, "loss": self.loss}
+        return {f"{name}_{key}": value for key, value in found.items() if value is not None}
 
 
 def tally(logits: Tensor, targets: Tensor) -> Tensor:
@@ -99,7 +105,7 @@ class Learner(lightning.LightningModule):
 
     def __init__(
         self,
-        model: Network,
+        model: Network | FakeQuantized,
         recipe: Recipe,
         preprocess: Preprocess,
         *,
@@ -114,7 +120,7 @@ class Learner(lightning.LightningModule):
         self.preprocess = preprocess
         self.pictures = (train, val)
         self.seed = seed
-        self.classes = model.classifier.out_features
+        self.classes = model.classes
         self.losses: list[Tensor] = []
         self.tallied: list[Tensor] = []
         self.history: list[dict[str, float]] = []
@@ -199,12 +205,18 @@ class Learner(lightning.LightningModule):
             targets = functional.one_hot(labels, self.classes).float()
             pictures, targets = augment.mix(pictures, targets, self.recipe.augment)
             pictures = standardize(pictures, self.preprocess)
-        logits = self.model(pictures.contiguous(memory_format=torch.channels_last))
+        pictures = pictures.contiguous(memory_format=torch.channels_last)
         loss = functional.cross_entropy(
-            logits.float(), targets, label_smoothing=self.recipe.label_smoothing
+            self.model(pictures).float(),
+            self.aims(pictures, targets),
+            label_smoothing=self.recipe.label_smoothing,
         )
         self.losses.append(loss.detach())
         return loss
+
+    def aims(self, pictures: Tensor, targets: Tensor) -> Tensor:
+        """What the network is to answer: shares (N, classes), the labels' own here."""
+        return targets
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.average is not None:

@@ -16,14 +16,12 @@ def make(model: nn.Module, settings: recipe.Optimizer) -> Optimizer:
     """The optimizer, with weight decay where the recipe wants it and frozen weights left out."""
     decayed: list[nn.Parameter] = []
     spared: list[nn.Parameter] = []
-    for module in model.modules():
-        depthwise = isinstance(module, nn.Conv2d) and module.groups > 1
-        decays = isinstance(module, nn.Conv2d | nn.Linear) and (
-            settings.decay_depthwise or not depthwise
-        )
-        for name, parameter in module.named_parameters(recurse=False):
-            if parameter.requires_grad:
-                (decayed if decays and name == "weight" else spared).append(parameter)
+    for parameter in model.parameters():
+        # by their shape, since a traced network has no modules that say what its weights are
+        depthwise = parameter.ndim == 4 and parameter.shape[1] == 1
+        decays = parameter.ndim > 1 and (settings.decay_depthwise or not depthwise)
+        if parameter.requires_grad:
+            (decayed if decays else spared).append(parameter)
     groups = [
         {"params": decayed, "weight_decay": settings.weight_decay},
         {"params": spared, "weight_decay": 0.0},

@@ -103,6 +103,21 @@ class Augment(_Record, frozen=True):
                 raise ValueError(f"{name} is [{low}, {high}]; the smaller comes first, above 0")
 
 
+class Qat(_Record, frozen=True):
+    """How a network is trained with int8's rounding in it (``edgenet train --qat``).
+
+    Attributes:
+        follow: an activation's range moves at each step by this share of its way to the extremes
+            of the batch.
+        frozen: share of the run, at its end, in which the ranges stay.
+        distill: share of the target that is the float network's own answer; the label is the rest.
+    """
+
+    follow: Share = 0.01
+    frozen: Share = 0.3
+    distill: Share = 0.0
+
+
 class Recipe(_Record, frozen=True, kw_only=True):
     """Everything about a training run that is neither the data nor the network.
 
@@ -119,6 +134,7 @@ class Recipe(_Record, frozen=True, kw_only=True):
         clip_norm: gradients longer than this are shortened to it; 0 never does.
         norm_momentum: of batch norm's running statistics.
         validate_every: epochs between two looks at the validation split.
+        qat: of a recipe for ``--qat`` alone.
     """
 
     about: str = ""
@@ -132,6 +148,14 @@ class Recipe(_Record, frozen=True, kw_only=True):
     clip_norm: NonNegative = 0.0
     norm_momentum: Share = 0.1
     validate_every: Count = 1
+    qat: Qat | None = None
+
+    def __post_init__(self) -> None:
+        if self.qat and self.ema:
+            raise ValueError(
+                f"ema is {self.ema:g}, but no average is kept of weights that are rounded; set it "
+                "to 0"
+            )
 
 
 def names() -> list[str]:
@@ -242,6 +266,7 @@ def _explain(message: str) -> str:
         "optimizer": Optimizer,
         "schedule": Schedule,
         "augment": Augment,
+        "qat": Qat,
     }
     return unknown(
         f"{section} key".strip(),

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import lightning
 import msgspec
@@ -24,8 +24,9 @@ from torch import Tensor
 
 from edgenet.dataset import Dataset, Split, hold_out, open_dataset
 from edgenet.errors import CheckpointError, TrainingError, UsageError
-from edgenet.host import checkpoint, data, learner, pretrained, transfer
+from edgenet.host import checkpoint, data, learner, pretrained, transfer, tuning
 from edgenet.host.callbacks import Best, Observer, Resumable, Telling, weights
+from edgenet.host.fakequant import FakeQuantized
 from edgenet.host.models import Network, build
 from edgenet.host.run import Run
 from edgenet.host.settings import Settings
@@ -60,6 +61,7 @@ class Outcome:
     Attributes:
         checkpoint: the record that was written.
         score: what was measured on the evaluation split with the weights as written.
+        int8: the same of the int8 network, which ``--qat`` trains.
         epochs: how many were trained, in all.
         seconds: wall time of this process's part, data included.
         device: what trained.
@@ -67,6 +69,7 @@ class Outcome:
 
     checkpoint: checkpoint.Checkpoint
     score: learner.Score
+    int8: learner.Score | None
     epochs: int
     seconds: float
     device: str
@@ -81,6 +84,9 @@ def train(
     observer: Observer | None = None,
 ) -> Outcome | None:
     """Trains a network and writes its checkpoint to ``folder``.
+
+    A recipe with a ``[qat]`` section trains what int8 is made of, beside a float network that stays
+    as it is (``edgenet.host.tuning``).
 
     The weights kept are those at the end of the last epoch (their moving average, if the recipe
     has one), not the best on the evaluation split: picking those would measure luck.  Only
@@ -119,14 +125,7 @@ def train(
         if dataset.note:
             observer.stage(f"{dataset.name}: {dataset.note}")
         pictures = _pictures(dataset, settings, machine, observer)
-        module = learner.Learner(
-            model,
-            settings.recipe,
-            settings.spec.preprocess,
-            train=pictures["train"],
-            val=pictures["watched"],
-            seed=settings.seed,
-        )
+        module = _learner(model, settings, pictures)
         state = run.state() if resume else None
         if first and not resume:
             run.begin(settings)
@@ -137,16 +136,26 @@ def train(
             return None
         device = trainer.strategy.root_device
         kept = _kept(trainer, module)
-        found = _measured(settings, kept, pictures["evaluated"], device)
-        record = checkpoint.save(
-            folder,
-            _record(settings, dataset, pictures, found),
-            kept,
-            float16=settings.float16,
-        )
+        if isinstance(module, tuning.QatLearner):
+            observer.stage("measuring the float and the int8 network")
+            record, found, int8 = tuning.finish(
+                folder, module, kept, pictures["evaluated"], _training(settings, dataset, pictures)
+            )
+        else:
+            found, int8 = _measured(settings, kept, pictures["evaluated"], device), None
+            record = checkpoint.save(
+                folder,
+                checkpoint.Checkpoint(
+                    spec=settings.spec,
+                    metrics=found.metrics(dataset.evaluation_name),
+                    **_training(settings, dataset, pictures),
+                ),
+                kept,
+                float16=settings.float16,
+            )
         run.resume.unlink(missing_ok=True)
         seconds = time.perf_counter() - started
-        return Outcome(record, found, trainer.current_epoch, seconds, _device_name(device))
+        return Outcome(record, found, int8, trainer.current_epoch, seconds, _device_name(device))
 
 
 def _trainer(settings: Settings, machine: Machine, run: Run) -> lightning.Trainer:
@@ -201,8 +210,10 @@ def _logger(name: str, folder: Path) -> Logger | bool:
     return False
 
 
-def _model(settings: Settings, observer: Observer) -> Network:
+def _model(settings: Settings, observer: Observer) -> Network | FakeQuantized:
     """The network with its first weights, frozen where it is to stay."""
+    if settings.recipe.qat:
+        return tuning.start(settings, observer)
     model = build(settings.spec)
     if settings.init is not None:
         for sentence in transfer.start_from(model, settings.spec, Path(settings.init)):
@@ -213,6 +224,18 @@ def _model(settings: Settings, observer: Observer) -> Network:
     if settings.freeze is not None:
         observer.stage(transfer.freeze(model, settings.freeze))
     return model
+
+
+def _learner(
+    model: Network | FakeQuantized, settings: Settings, pictures: dict[str, data.Pictures]
+) -> learner.Learner:
+    train, val = pictures["train"], pictures["watched"]
+    if isinstance(model, FakeQuantized):
+        return tuning.QatLearner(model, settings, train=train, val=val)
+    preprocess = settings.spec.preprocess
+    return learner.Learner(
+        model, settings.recipe, preprocess, train=train, val=val, seed=settings.seed
+    )
 
 
 def _pictures(
@@ -257,31 +280,23 @@ def _measured(
     return learner.measure(model.to(device), pictures, settings.spec.preprocess, device)
 
 
-def _record(
-    settings: Settings,
-    dataset: Dataset,
-    pictures: dict[str, data.Pictures],
-    found: learner.Score,
-) -> checkpoint.Checkpoint:
+def _training(
+    settings: Settings, dataset: Dataset, pictures: dict[str, data.Pictures]
+) -> dict[str, Any]:
+    """What led to the weights, as a checkpoint keeps it."""
     evaluated = dataset.evaluation_name
-    return checkpoint.Checkpoint(
-        spec=settings.spec,
-        metrics={
-            f"{evaluated}_{name}": value
-            for name, value in (("top1", found.top1), ("top5", found.top5), ("loss", found.loss))
-            if value is not None
-        },
-        recipe=msgspec.json.decode(msgspec.json.encode(settings.recipe)),
-        data={
+    return {
+        "recipe": msgspec.json.decode(msgspec.json.encode(settings.recipe)),
+        "data": {
             "name": dataset.name,
-            "images": {"train": len(pictures["train"]), evaluated: found.images},
+            "images": {"train": len(pictures["train"]), evaluated: len(pictures["evaluated"])},
             "evaluated_on": evaluated,
             "kept": "last" if settings.patience is None else "best on validation",
             "note": dataset.note,
         },
-        seed=settings.seed,
-        versions=versions(),
-    )
+        "seed": settings.seed,
+        "versions": versions(),
+    }
 
 
 def versions() -> dict[str, str]:

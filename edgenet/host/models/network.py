@@ -36,6 +36,11 @@ class Network(nn.Module):
                 place = place.get_submodule(name)
             place.add_module(last, module(layer, padding=padding))
 
+    @property
+    def classes(self) -> int:
+        """How many logits there are."""
+        return self.classifier.out_features
+
     def forward(self, x: Tensor) -> Tensor:
         kept: dict[str, Tensor] = {}
         for layer in self.layers:
