@@ -139,8 +139,7 @@ def test(found: machine.Machine, arguments: argparse.Namespace) -> int:
     if arguments.record:
         environment["EDGENET_PI_VM_RECORD"] = str(summary.RECORD)
     words = ["-m", "pytest", "-m", "slow", "-x", "-v", "-rA", "tests/e2e/test_pi_vm.py"]
-    # what is deployed is this tree's edgenet, from whatever folder a command is run
-    environment["PYTHONPATH"] = str(host.REPOSITORY)
+    environment.pop("PYTHONPATH", None)
     code = subprocess.run(
         [host.python(), *words], cwd=host.REPOSITORY, env=environment, check=False
     ).returncode
