@@ -3,7 +3,7 @@
 python scripts/remedy_table.py NAME CHECKPOINT WORK OUT
     puts together docs/remedies/NAME.json: of the float CHECKPOINT, of what its training printed
     (OUT/stages/NAME-*.json and OUT/NAME.json) and of WORK, where scripts/measure_networks left a
-    checkpoint WAY, WAY.json and WAY.command for each way
+    checkpoint WAY, WAY.drift.json and WAY.command for each way
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def main() -> None:
         ),
         weights_sha256=checkpoints.read_record(checkpoint).weights_sha256,
         machine=Probe().machine(),
-        ways={way: made(work, way) for way in WAYS if (work / f"{way}.json").is_file()},
+        ways={way: made(work, way) for way in WAYS if (work / f"{way}.drift.json").is_file()},
     )
     REMEDIES.mkdir(exist_ok=True)
     text = msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
@@ -171,7 +171,7 @@ def made(work: Path, way: Way) -> Made:
         command=(work / f"{way}.command").read_text().strip(),
         remedies=calibration.remedies,
         keep_float=calibration.keep_float,
-        drift=msgspec.json.decode((work / f"{way}.json").read_bytes(), type=DriftReport),
+        drift=msgspec.json.decode((work / f"{way}.drift.json").read_bytes(), type=DriftReport),
     )
 
 
