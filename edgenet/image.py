@@ -142,8 +142,9 @@ def fill(memory: NDArray[Any], pixels: Pixels, preprocess: Preprocess, tensor: T
 
     A float32 input is ``normalize``d.  An integer input never goes through a float picture: with
     mean 0, std 1 and scale 1/255 it is the pixel minus 128 (int8, zero point -128) or the pixel
-    itself (uint8, zero point 0); else it is looked up in a table of 256 values a channel,
-    q = round((p / 255 - mean) / std / scale) + zero_point.
+    itself (uint8, zero point 0), with scale 1/32640 it is 128 times the pixel (int16); it is looked
+    up in a table of 256 values a channel, q = round((p / 255 - mean) / std / scale) + zero_point,
+    unless it is one of the first two.
 
     Args:
         memory: written to; an engine's own memory will do.
@@ -182,7 +183,7 @@ _CHANNELS = np.arange(3)
 def _path(preprocess: Preprocess, tensor: TensorSpec) -> tuple[str, NDArray[Any]]:
     """How pixels become an integer input, and its value of each pixel value and channel."""
     table = _table(preprocess, tensor)
-    if np.array_equal(table, _LEVELS - 128):
+    if tensor.dtype == "int8" and np.array_equal(table, _LEVELS - 128):
         return "shift", table
     return ("copy" if np.array_equal(table, _LEVELS) else "look up"), table
 
@@ -190,7 +191,7 @@ def _path(preprocess: Preprocess, tensor: TensorSpec) -> tuple[str, NDArray[Any]
 def _table(preprocess: Preprocess, tensor: TensorSpec) -> NDArray[Any]:
     """The input value of each pixel value and channel, (256, 3)."""
     if (
-        tensor.dtype not in ("int8", "uint8")
+        tensor.dtype not in ("int8", "uint8", "int16")
         or not len(tensor.scale) == len(tensor.zero_point) == 1
     ):
         raise ValueError(f"input {tensor.name!r} is {tensor.dtype} with scale {tensor.scale}")

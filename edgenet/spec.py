@@ -12,18 +12,40 @@ from typing import Literal
 import msgspec
 
 Resize = Literal["stretch", "center-crop", "letterbox"]
-Variant = Literal["fp32.onnx", "fp32.tflite", "int8.onnx", "int8.tflite", "int8_edgetpu.tflite"]
+Variant = Literal[
+    "fp32.onnx",
+    "fp32.tflite",
+    "int8.onnx",
+    "int8.tflite",
+    "int8_edgetpu.tflite",
+    "int16x8.tflite",
+    "float16.tflite",
+    "dynamic.tflite",
+]
 VARIANTS: tuple[Variant, ...] = (
     "fp32.tflite",
     "int8.tflite",
     "fp32.onnx",
     "int8.onnx",
     "int8_edgetpu.tflite",
+    "int16x8.tflite",
+    "float16.tflite",
+    "dynamic.tflite",
 )
 COMPILED_FROM: Mapping[Variant, Variant] = {"int8_edgetpu.tflite": "int8.tflite"}
 """Variants that a device's own compiler makes of another, and that only that device runs."""
-EXPORTED: tuple[Variant, ...] = tuple(name for name in VARIANTS if name not in COMPILED_FROM)
-"""Variants that edgenet writes itself, and that a CPU runs."""
+Quantization = Literal["int8", "int16x8", "float16", "dynamic", "none"]
+"""What ``edgenet export --quantize`` makes of a network; ``none`` leaves it float32."""
+ASKED_FOR: Mapping[Quantization, Variant] = {
+    "int16x8": "int16x8.tflite",
+    "float16": "float16.tflite",
+    "dynamic": "dynamic.tflite",
+}
+"""Variants that a bundle holds only where they were asked for."""
+EXPORTED: tuple[Variant, ...] = tuple(
+    name for name in VARIANTS if name not in {*COMPILED_FROM, *ASKED_FOR.values()}
+)
+"""Variants that edgenet writes itself unless told otherwise, and that a CPU runs."""
 
 FOREIGN = "foreign"
 """The ``arch`` of a network that edgenet did not train."""

@@ -8,7 +8,7 @@ import inspect
 import shutil
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from importlib.machinery import ModuleSpec
@@ -26,7 +26,7 @@ from edgenet.bundle import Bundle
 from edgenet.codegen import tools
 from edgenet.errors import EdgenetError, TargetError, UsageError, unknown
 from edgenet.runner import Device, Runner
-from edgenet.spec import COMPILED_FROM, Variant
+from edgenet.spec import ASKED_FOR, COMPILED_FROM, Quantization, Variant
 
 _SHIPPED = "edgenet.targets"
 _FILE = "target.toml"
@@ -68,6 +68,8 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         title: what people call the device.
         backends: engines that run its models, the preferred one first.
         variants: models that its bundles hold, the preferred one first.
+        quantize: what its bundles may hold by ``edgenet export --quantize``, the preferred one
+            first.
         requires: what it needs to run.
         limits: on drift, by name; see ``edgenet evaluate --help``.
         service: what ``edgenet deploy`` lets its service use.
@@ -78,6 +80,7 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backends: tuple[str, ...]
     variants: tuple[Variant, ...]
     requires: Requires
+    quantize: tuple[Quantization, ...] = ("int8",)
     limits: dict[str, float] = {}
     service: Service = Service()
 
@@ -114,6 +117,39 @@ class Target:
         return self.description.variants
 
     @property
+    def runnable(self) -> tuple[Variant, ...]:
+        """All that its bundles may hold, the preferred one first and float32 last."""
+        own, asked_for = self.variants, self.description.quantize
+        return (
+            *(variant for variant in own if precision(variant) != "fp32"),
+            *(ASKED_FOR[name] for name in asked_for if name in ASKED_FOR),
+            *(variant for variant in own if precision(variant) == "fp32"),
+        )
+
+    def to_export(self, quantize: Collection[Quantization] = ()) -> tuple[Variant, ...]:
+        """What its bundles hold: the target's variants, or float32 ones and what is asked for.
+
+        Raises:
+            UsageError: it does not run what is asked for.
+        """
+        known = self.description.quantize
+        for name in quantize:
+            if name not in known:
+                raise UsageError(
+                    f"target {self.name} runs {', '.join(known)}, not {name}; choose among those,"
+                    " or name another --target"
+                )
+        if "none" in quantize and len(set(quantize)) > 1:
+            raise UsageError("--quantize none stands alone: it leaves everything in float32")
+        if not quantize:
+            return self.variants
+        wanted = {"fp32", *quantize}
+        return (
+            *(variant for variant in self.variants if precision(variant) in wanted),
+            *(ASKED_FOR[name] for name in known if name in quantize and name in ASKED_FOR),
+        )
+
+    @property
     def limits(self) -> dict[str, float]:
         return dict(self.description.limits)
 
@@ -137,11 +173,11 @@ class Target:
             TargetError: the bundle holds none of the target's variants.
             EngineError, MissingPackage: no engine for any of them works here, or not the device's.
         """
-        held = [variant for variant in self.variants if variant in bundle.variants]
+        held = [variant for variant in self.runnable if variant in bundle.variants]
         if not held:
             raise TargetError(
                 f"{bundle.root} holds {', '.join(bundle.variants) or 'no model'}, but {self.name}"
-                f" runs {', '.join(self.variants)}; run: edgenet export --target {self.name}"
+                f" runs {', '.join(self.runnable)}; run: edgenet export --target {self.name}"
             )
         reasons: list[EdgenetError] = []
         for variant in held:
@@ -304,6 +340,11 @@ class Target:
             spec.submodule_search_locations = [str(self.folder)]
             sys.modules[self.package] = importlib.util.module_from_spec(spec)
         return importlib.import_module(f"{self.package}.runner")
+
+
+def precision(variant: Variant) -> str:
+    """What a variant computes in: ``int8`` for ``int8_edgetpu.tflite``."""
+    return variant.partition(".")[0].partition("_")[0]
 
 
 def lacking(engine: str) -> str:

@@ -142,7 +142,7 @@ def test_other_family_of_rounding_may_be_a_few_steps_away(tiny, steps, status):
 @pytest.mark.parametrize(("share", "status"), [(0.5, "within tolerance"), (2, "differs")])
 def test_float_logits_are_held_to_the_stated_tolerance(tiny, share, status):
     def move(array):
-        array[0, 0] += share * verify.TOLERANCE * np.max(np.abs(array))
+        array[0, 0] += share * verify.TOLERANCES["float"] * np.max(np.abs(array))
 
     edit_array(tiny, "golden/outputs/fp32.onnx.npy", move)
     assert checks(tiny)["logits", "fp32.onnx"].status == status

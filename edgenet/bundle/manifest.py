@@ -11,11 +11,20 @@ import msgspec
 
 from edgenet.board import Board
 from edgenet.errors import BundleError, nothing_at
-from edgenet.spec import VARIANTS, ModelSpec, TensorSpec, Variant
+from edgenet.spec import ASKED_FOR, VARIANTS, ModelSpec, TensorSpec, Variant
 
-SCHEMA = 2
+SCHEMA = 3
 MANIFEST = "manifest.json"
-Rounding = Literal["float", "float32-half-even", "gemmlowp-double", "edgetpu"]
+Rounding = Literal[
+    "float",
+    "float32-half-even",
+    "gemmlowp-double",
+    "edgetpu",
+    "mixed",
+    "int16x8",
+    "dynamic",
+]
+_ROUNDINGS_OF_SCHEMA_3 = {"mixed", "int16x8", "dynamic"}
 Answers = Literal["logits", "probabilities"]
 
 _NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
@@ -69,7 +78,8 @@ class ModelRecord(FileRecord, frozen=True, kw_only=True, omit_defaults=True):
         rounding: ``float`` for float models; ``float32-half-even`` scales int32 sums in float32
             (XNNPACK, ONNX Runtime, torch); ``gemmlowp-double`` in integers, rounding twice
             (TensorFlow Lite's reference kernels, TensorFlow Lite Micro); ``edgetpu`` is the Edge
-            TPU's own, which is not published.
+            TPU's own, which is not published; ``mixed`` is that of an int8 model with float layers,
+            ``int16x8`` is LiteRT's integer kernels, ``dynamic`` scales what it meets.
         answers: what the output is; a network that ends with a softmax gives ``probabilities``.
         elimination: None where dead channels were left in the model.
     """
@@ -150,8 +160,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def needed_schema(models: Mapping[Variant, ModelRecord]) -> int:
     """The oldest schema that can state these models, so that old readers read what they can.
 
-    Schema 2 adds ``answers``: a reader of schema 1 would take probabilities for logits.
+    Schema 2 adds ``answers``: a reader of schema 1 would take probabilities for logits.  Schema 3
+    adds variants and roundings: an older reader would leave the models out, or call them malformed.
     """
+    asked_for = set(ASKED_FOR.values())
+    if asked_for & set(models) or any(
+        record.rounding in _ROUNDINGS_OF_SCHEMA_3 for record in models.values()
+    ):
+        return 3
     return 2 if any(record.answers != "logits" for record in models.values()) else 1
 
 

@@ -6,7 +6,7 @@ import hashlib
 import io
 import shutil
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,9 @@ ROUNDING: dict[Variant, Rounding] = {
     "fp32.onnx": "float",
     "int8.onnx": "float32-half-even",
     "int8_edgetpu.tflite": "edgetpu",
+    "int16x8.tflite": "int16x8",
+    "float16.tflite": "float",
+    "dynamic.tflite": "dynamic",
 }
 
 
@@ -55,6 +58,7 @@ def write(  # noqa: PLR0913  (each is one key of the manifest)
     command: str,
     answers: Mapping[Variant, Answers] | None = None,
     elimination: Mapping[Variant, Elimination] | None = None,
+    mixed: Collection[Variant] = (),
 ) -> Bundle:
     """Write a bundle; the same arguments give the same bytes.
 
@@ -75,6 +79,7 @@ def write(  # noqa: PLR0913  (each is one key of the manifest)
         command: that made the bundle.
         answers: of the variants that give something else than logits.
         elimination: of the variants whose dead channels were left out.
+        mixed: int8 variants some of whose layers stayed float.
 
     Raises:
         BundleError: the destination is not a bundle, cannot be written, or the parts do not fit.
@@ -95,7 +100,7 @@ def write(  # noqa: PLR0913  (each is one key of the manifest)
             *identity(f"models/{variant}", data),
             inputs=tensors[variant][0],
             outputs=tensors[variant][1],
-            rounding=ROUNDING[variant],
+            rounding="mixed" if variant in mixed else ROUNDING[variant],
             answers=(answers or {}).get(variant, "logits"),
             elimination=(elimination or {}).get(variant),
         )

@@ -12,8 +12,8 @@ def integer_ends(content: bytes) -> bytes:
     """The model that takes and gives integers, with the names that the float ends had.
 
     Args:
-        content: a .tflite of one subgraph whose input a QUANTIZE reads and whose output a DEQUANTIZE
-            gives, each the only one to do so.
+        content: a .tflite of one subgraph; nothing but a QUANTIZE reads its input, and a DEQUANTIZE
+            gives its output.
 
     Raises:
         RuntimeError: it is not such a model.

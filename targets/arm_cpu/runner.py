@@ -46,8 +46,8 @@ def runner(
     if variant is not None:
         if not variant.endswith(BACKENDS[backend]):
             raise UsageError(f"the backend {backend} does not run {variant}; drop one of the two")
-        if variant not in target.variants:
-            raise TargetError(f"{target.name} runs {', '.join(target.variants)}, not {variant}")
+        if variant not in target.runnable:
+            raise TargetError(f"{target.name} runs {', '.join(target.runnable)}, not {variant}")
         return InProcess(bundle, variant, threads=threads)
     found = candidates(target, bundle, backend)
     if len(found) == 1:
@@ -62,7 +62,7 @@ def candidates(target: Target, bundle: Bundle, backend: str) -> list[Variant]:
         TargetError: there is none.
         EngineError, MissingPackage: no engine for any of them works here.
     """
-    held = [v for v in target.variants if v in bundle.variants and v.endswith(BACKENDS[backend])]
+    held = [v for v in target.runnable if v in bundle.variants and v.endswith(BACKENDS[backend])]
     if not held:
         raise TargetError(
             f"{bundle.root} holds {', '.join(bundle.variants)}, none of which the backend"

@@ -47,8 +47,8 @@ def runner(
     """
     if backend is not None and backend not in BACKENDS:
         raise UsageError(unknown("backend", backend, BACKENDS))
-    if variant is not None and variant not in target.variants:
-        raise TargetError(f"{target.name} runs {', '.join(target.variants)}, not {variant}")
+    if variant is not None and variant not in target.runnable:
+        raise TargetError(f"{target.name} runs {', '.join(target.runnable)}, not {variant}")
     if backend and variant and variant not in BACKENDS[backend]:
         raise UsageError(f"the backend {backend} does not run {variant}; drop one of the two")
     threads = threads or usable_cores()

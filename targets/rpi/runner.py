@@ -20,6 +20,6 @@ def runner(
         TargetError: the variant is not one that runs on LiteRT.
     """
     variant = variant or target.choose(bundle)
-    if variant not in target.variants:
-        raise TargetError(f"{target.name} runs {', '.join(target.variants)}, not {variant}")
+    if variant not in target.runnable:
+        raise TargetError(f"{target.name} runs {', '.join(target.runnable)}, not {variant}")
     return InProcess(bundle, variant, threads=threads or usable_cores())
