@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from edgenet.cli.calibration import calibration_options
+from edgenet.cli.calibration import calibration_options, demand, told, wish_of
 from edgenet.cli.options import data_option, dataset_of
 from edgenet.cli.progress import StageProgress
+from edgenet.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgenet.host.calibration import CalibrationReport
 
 
 @click.command(name="quantize")
@@ -31,39 +36,65 @@ def command(
     calib_samples: int,
     calib_method: str,
     seed: int,
+    remedy: str | None,
+    max_drift: float | None,
+    qat_epochs: int,
     as_json: bool,
 ) -> None:
     """Calibrate CHECKPOINT for int8 and keep the ranges with it, so that export needs no pictures.
 
     Prints, on pictures held back from calibration, how close int8 logits are to the float ones.
+    With --remedy, what was done against the difference, and what each remedy gained.
     """
+    wish = wish_of(remedy, max_drift, qat_epochs, data)
     with StageProgress() as progress:
         progress("loading torch", 0, 1)
-        from edgenet.host import calibration
+        from edgenet.host import calibration, checkpoint
 
         progress("loading torch", 1, 1)
+        if model == checkpoint.DEFAULT and output is None:
+            raise UsageError("the checkpoint that ships stays as it is; name another with -o DIR")
+        folder = checkpoint.named(model)
+        if remedy is None and checkpoint.has_int8(checkpoint.read_record(folder)):
+            raise UsageError(
+                f"{model} holds weights for int8, which a plain calibration would drop; "
+                "say --remedy none if that is meant, and -o DIR to keep this one"
+            )
         dataset = dataset_of(data, progress=progress)
         assert dataset is not None
-        report = calibration.record(
-            model,
-            output or model,
-            calibration.Choice(dataset, calib_samples, seed, calib_method),
-            progress=progress,
-        )
+        choice = calibration.Choice(dataset, calib_samples, seed, calib_method)
+        output = output or model
+        if wish is None:
+            plain = calibration.record(folder, output, choice, progress=progress)
+        else:
+            from edgenet.host.remedy import ladder
+
+            report = ladder.record(folder, output, choice, wish, progress=progress)
+    if wish is not None:
+        click.echo(told(report, as_json=as_json))
+        demand(report, model, data)
+        return
     if as_json:
         import msgspec
 
-        click.echo(json.dumps(msgspec.to_builtins(report), indent=2))
+        click.echo(json.dumps(msgspec.to_builtins(plain), indent=2))
         return
+    click.echo(_text(plain, output))
+
+
+def _text(report: CalibrationReport, output: Path) -> str:
     used = report.calibration
-    click.echo(f"{output or model}: calibrated with {used.images} pictures of {used.source}")
-    click.echo(f"  {report.activations} activation ranges by {used.method}")
+    lines = [
+        f"{output}: calibrated with {used.images} pictures of {used.source}",
+        f"  {report.activations} activation ranges by {used.method}",
+    ]
     if report.sqnr_db is None or report.agreement is None:
-        click.echo(
+        lines.append(
             "  every training picture was used, so none is left to compare int8 with float on"
         )
-        return
-    click.echo(
-        f"  on {report.held_back} other training pictures int8 logits are {report.sqnr_db:.1f} dB "
-        f"from float, the answer is the same on {report.agreement:.1%}"
-    )
+    else:
+        lines.append(
+            f"  on {report.held_back} other training pictures int8 logits are "
+            f"{report.sqnr_db:.1f} dB from float, the answer is the same on {report.agreement:.1%}"
+        )
+    return "\n".join(lines)

@@ -5,8 +5,9 @@ Standard library only, so that a device can compute the same numbers as the host
 
 from __future__ import annotations
 
-from math import sqrt
-from statistics import NormalDist
+from collections.abc import Sequence
+from math import inf, sqrt
+from statistics import NormalDist, fmean, stdev
 
 LEVEL = 0.95
 
@@ -82,6 +83,22 @@ def paired_difference(
     lost, gained = (worse + 1) / (of + 2), (better + 1) / (of + 2)
     half = _z(level) * sqrt((lost + gained - (gained - lost) ** 2) / (of + 2))
     return max(-1.0, gained - lost - half), min(1.0, gained - lost + half)
+
+
+def mean_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float, float]:
+    """The mean of what was measured picture by picture, and the interval of the true mean.
+
+    By the central limit theorem; one picture says nothing of the spread, so its interval is
+    without bounds.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    if not values:
+        raise ValueError("a mean needs at least one value")
+    mean = fmean(values)
+    half = _z(level) * stdev(values) / sqrt(len(values)) if len(values) > 1 else inf
+    return mean, mean - half, mean + half
 
 
 def _z(level: float) -> float:

@@ -72,6 +72,20 @@ def calibrate(
         progress: told of each picture.
 
     Raises:
+        DataError: as ``shown``.
+    """
+    batches, record = shown(checkpoint, choice, progress=progress)
+    calibrator = Calibrator(network, checkpoint.spec, method=choice.method)
+    calibrator.observe(batches)
+    return calibrator, CalibrationRecord(record=record, ranges=calibrator.ranges())
+
+
+def shown(
+    checkpoint: Checkpoint, choice: Choice, *, progress: Progress = silent
+) -> tuple[Iterator[Tensor], Calibration]:
+    """The calibration pictures, normalized float32 (N, H, W, 3), a few at a time; which they are.
+
+    Raises:
         DataError: the labels differ from the checkpoint's, a picture cannot be read, or every one
             is in the evaluation split too.
     """
@@ -83,9 +97,6 @@ def calibrate(
         )
     chosen = choose(dataset, choice.samples, seed=choice.seed, skip=choice.skip, progress=progress)
     train = dataset.splits["train"]
-    calibrator = Calibrator(network, spec, method=choice.method)
-
-    calibrator.observe(_batches(train, list(chosen), spec.preprocess, "calibrating", progress))
     record = Calibration(
         source=f"{dataset.name} train",
         images=len(chosen),
@@ -93,7 +104,7 @@ def calibrate(
         method=choice.method,
         sha256=tuple(chosen.values()),
     )
-    return calibrator, CalibrationRecord(record=record, ranges=calibrator.ranges())
+    return _batches(train, list(chosen), spec.preprocess, "calibrating", progress), record
 
 
 def choose(

@@ -1,0 +1,50 @@
+"""Quantization-aware training, from what the remedies before it gave."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from edgenet.host import checkpoint as checkpoints
+from edgenet.host.remedy.candidate import Candidate, Material
+
+
+def tuned(candidate: Candidate, material: Material) -> Candidate:
+    """Weights and ranges that ``edgenet.host.tuning`` trained; every layer is int8."""
+    # it imports Lightning, which the other remedies do without
+    from edgenet.host.tuning import tune
+
+    training = material.training
+    if training is None:
+        raise ValueError("training needs a checkpoint and pictures")
+    others = tuple(name for name in candidate.applied if name != "layers")
+    start = replace(candidate, keep_float=(), applied=others)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        record = msgspec.structs.replace(
+            training.checkpoint, calibration=start.recorded(training.used)
+        )
+        weights = candidate.network.state_dict()
+        checkpoints.save_int8(training.model, folder / "start", record, weights)
+        material.progress("training with int8's rounding", 0, 1)
+        tune(
+            folder / "start",
+            folder / "tuned",
+            training.data,
+            epochs=training.epochs,
+            seed=material.seed,
+        )
+        material.progress("training with int8's rounding", 1, 1)
+        found, network = checkpoints.load_network(folder / "tuned")
+        learned = checkpoints.int8_network(folder / "tuned", found, network)
+    assert found.calibration is not None
+    return start.with_remedy(
+        "qat",
+        f"{training.epochs} epochs",
+        network=learned,
+        ranges=found.calibration.ranges,
+        training=found.calibration.training,
+    )

@@ -1,0 +1,186 @@
+"""What remedies gained, as a record and as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from edgenet.bundle import Calibration
+from edgenet.drift.record import Change, Share
+from edgenet.report.text import table
+
+REMEDIES: Mapping[str, str] = {
+    "percentile": "activation ranges without the rarest 0.01 % of values",
+    "mse": "activation ranges of the least mean square error",
+    "equalize": "cross-layer equalization of channels",
+    "bias": "empirical bias correction",
+    "rounding": "AdaRound: weights rounded for their layer's output",
+    "layers": "the worst layers stay float",
+    "qat": "quantization-aware training",
+}
+"""Every remedy, in the order in which they are tried."""
+
+
+class Score(msgspec.Struct, frozen=True):
+    """A model against the float network, on the pictures held back.
+
+    Attributes:
+        top1: how top-1 moved.
+        agreement: pictures to which both give the same class.
+        snr_db: of the logits, in dB; None if all are equal.
+        divergence: Kullback-Leibler divergence of its probabilities from the float network's, in
+            nats, the mean of all pictures; 0 is equal.
+        latency_ms: median of one picture, on LiteRT with one thread, on the machine of the report.
+        bytes: of the .tflite file.
+    """
+
+    top1: Change
+    agreement: Share
+    snr_db: float | None
+    divergence: float
+    latency_ms: float
+    bytes: int
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One remedy that was tried.
+
+    Attributes:
+        name: a key of ``REMEDIES``, or ``plain``.
+        note: what it found.
+        score: of int8 with it and with all that were kept before it.
+        gain: by how much it lowers the divergence, in nats, and the 95 % interval of that; None of
+            ``plain``, and of a remedy that found nothing to do.
+        kept: whether what follows is built on it.
+    """
+
+    name: str
+    note: str
+    score: Score
+    gain: tuple[float, float, float] | None
+    kept: bool
+
+
+class Option(msgspec.Struct, frozen=True):
+    """A way to run this network.
+
+    Attributes:
+        name: of the model.
+        score: None of fp32, which the others are compared with.
+        latency_ms: as in ``Score``.
+        bytes: as in ``Score``.
+        front: whether no other option is at least as good in drift, latency and size, and better
+            in one of them.
+    """
+
+    name: str
+    score: Score | None
+    latency_ms: float
+    bytes: int
+    front: bool
+
+
+class RemedyReport(msgspec.Struct, frozen=True):
+    """What was done against drift, and what it gained.
+
+    Attributes:
+        calibration: pictures that ranges, biases and rounding come from.
+        held_back: other training pictures, which everything here was measured on.
+        seed: that both were drawn with.
+        steps: in the order in which they were tried, ``plain`` first.
+        remedies: that are applied.
+        keep_float: layers that stay float.
+        max_drift: points of top-1 that int8 may lose; None where nothing was demanded.
+        passed: whether it loses at most that with 95 % confidence; None where nothing was demanded.
+        options: where it does not: all that could be run instead.
+        machine: that latencies are of.
+    """
+
+    calibration: Calibration
+    held_back: int
+    seed: int
+    steps: tuple[Step, ...]
+    remedies: tuple[str, ...]
+    keep_float: tuple[str, ...]
+    max_drift: float | None
+    passed: bool | None
+    options: tuple[Option, ...]
+    machine: str
+
+    @property
+    def score(self) -> Score:
+        """Of what was kept."""
+        return next(step.score for step in reversed(self.steps) if step.kept)
+
+
+def text(report: RemedyReport) -> str:
+    """The report for a terminal."""
+    used = report.calibration
+    lines = [
+        f"calibrated with {used.images} pictures of {used.source}, measured on "
+        f"{report.held_back} others (seed {report.seed})",
+        table(
+            ["remedy", "top-1", "95 % interval", "agreement", "SQNR", "divergence", "", ""],
+            [_row(step) for step in report.steps],
+        ),
+        f"applied: {', '.join(report.remedies) or 'nothing'}",
+    ]
+    if report.max_drift is not None and report.passed:
+        lines.append(
+            f"int8 loses at most {report.max_drift:g} points of top-1, with 95 % confidence"
+        )
+    if report.options:
+        lines += [
+            "",
+            f"drift against latency and size, on this machine ({report.machine}; LiteRT, 1 thread; "
+            "* on the Pareto front):",
+            table(
+                ["model", "top-1", "agreement", "latency", "size", ""],
+                [_choice(option) for option in report.options],
+            ),
+        ]
+    return "\n".join(lines)
+
+
+def refusal(report: RemedyReport) -> str:
+    """The sentence of a report that did not pass."""
+    top1 = report.score.top1
+    return (
+        f"int8 loses {-100 * top1.value:.2f} points of top-1 on {report.held_back} training "
+        f"pictures, with 95 % confidence no more than {-100 * top1.low:.2f}, and --max-drift is "
+        f"{report.max_drift:g}"
+    )
+
+
+def _row(step: Step) -> list[str]:
+    score = step.score
+    if step.name == "plain":
+        verdict = ""
+    elif step.gain is None:
+        verdict = "nothing to do"
+    else:
+        verdict = "kept" if step.kept else "left out"
+    return [step.name, *_drift(score), _db(score), f"{score.divergence:.2g}", verdict, step.note]
+
+
+def _drift(score: Score) -> tuple[str, str, str]:
+    top1 = score.top1
+    interval = f"{100 * top1.low:+.2f} to {100 * top1.high:+.2f}"
+    return f"{100 * top1.value:+.2f}", interval, f"{score.agreement.value:.2%}"
+
+
+def _db(score: Score) -> str:
+    return "equal" if score.snr_db is None else f"{score.snr_db:.1f} dB"
+
+
+def _choice(option: Option) -> list[str | None]:
+    top1, _, agreement = _drift(option.score) if option.score else (None, None, None)
+    return [
+        option.name,
+        top1,
+        agreement,
+        f"{option.latency_ms:.2f} ms",
+        f"{option.bytes / 1e3:.0f} kB",
+        "*" if option.front else "",
+    ]
