@@ -85,6 +85,7 @@ class Activation(FakeQuantizeBase):  # type: ignore[misc]
             ("most", -torch.inf, False),
         ):
             self.register_buffer(name, torch.tensor(value), persistent=kept)
+        self.calculate_qparams()
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.float()  # autocast computes sums in fewer bits, which are no codes
@@ -213,7 +214,7 @@ class FakeQuantized(nn.Module):
         return self
 
     def observe(self, batches: Iterable[Tensor]) -> None:
-        """Sets the ranges to the extremes in pictures (N, 3, H, W), computed without rounding."""
+        """Sets the ranges to the extremes in pictures (N, 3, H, W), of unrounded activations."""
         self.train()
         self._round(False)
         with torch.no_grad():
