@@ -17,7 +17,7 @@ def test_every_target_is_listed_with_its_models():
     result = run()
     assert result.exit_code == 0
     heading, *rows = result.stdout.splitlines()
-    assert heading.split() == ["target", "device", "models", "runs", "here"]
+    assert heading.split() == ["target", "device", "models", "--quantize", "runs", "here"]
     assert [row.split()[0] for row in rows] == target.names()
     assert all("int8.tflite" in row for row in rows)
 
@@ -28,6 +28,7 @@ def test_json_is_what_the_folders_say():
     for record in records:
         loaded = target.load(record["name"])
         assert record["variants"] == list(loaded.variants)
+        assert record["quantize"] == list(loaded.description.quantize)
         assert record["limits"] == loaded.limits
         assert record["missing"] == loaded.missing()
         assert record["lacks"] == target.lacking(loaded.backends[0])

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
 from edgenet.cli.boards import made_for_option, sram_option
-from edgenet.cli.calibration import calibration_options, refuse_without_pictures
+from edgenet.cli.calibration import (
+    calibration_options,
+    refuse_without_pictures,
+    remedied,
+    wish_of,
+)
 from edgenet.cli.compiled import finished
 from edgenet.cli.options import TargetName, data_option, dataset_of, typed
 from edgenet.cli.progress import StageProgress
 from edgenet.errors import UsageError
+from edgenet.spec import Quantization
 
 if TYPE_CHECKING:
     from edgenet.bundle import Bundle
@@ -40,6 +47,13 @@ if TYPE_CHECKING:
 @data_option("Training pictures to calibrate with.  [default: the checkpoint's own calibration]")
 @calibration_options
 @click.option(
+    "--quantize",
+    type=click.Choice(get_args(Quantization)),
+    multiple=True,
+    help="Make this beside float32; repeatable. none makes float32 alone.  "
+    "[default: int8, in the target's formats]",
+)
+@click.option(
     "--eliminate-channels",
     is_flag=True,
     help="Leave dead channels out of int8.tflite; its answers stay the same, bit for bit.",
@@ -58,6 +72,10 @@ def command(
     calib_samples: int,
     calib_method: str,
     seed: int,
+    remedy: str | None,
+    max_drift: float | None,
+    qat_epochs: int,
+    quantize: tuple[Quantization, ...],
     eliminate_channels: bool,
     board: str | None,
     sram_budget: int | None,
@@ -66,16 +84,18 @@ def command(
     """Write a bundle: the models, labels and golden frames of a checkpoint, for one device."""
     if data is None:
         refuse_without_pictures(ctx)
-    with StageProgress() as progress:
+    wish = wish_of(remedy, max_drift, qat_epochs, data or "")
+    with StageProgress() as progress, ExitStack() as stack:
         progress("loading torch", 0, 1)
         from edgenet import target as targets
 
         target = targets.load(target_name)
         target.check_board(board, sram_budget)
-        if eliminate_channels and "int8.tflite" not in target.variants:
+        variants = target.to_export(quantize)
+        if eliminate_channels and "int8.tflite" not in variants:
             raise UsageError(
-                f"--eliminate-channels makes int8.tflite smaller, and target {target.name} takes "
-                f"{', '.join(target.variants)}; leave the option out"
+                f"--eliminate-channels makes int8.tflite smaller, and the bundle is to hold "
+                f"{', '.join(variants)}; leave the option out"
             )
 
         from edgenet.host import checkpoint
@@ -89,12 +109,20 @@ def command(
         output = output or Path(f"{model.resolve().name}-{target.name}")
         replaced = output.is_dir() and any(output.iterdir())
 
+        choice = Choice(dataset, calib_samples, seed, calib_method) if dataset else None
+        if choice and wish:
+            model = stack.enter_context(
+                remedied(model, choice, wish, as_json=as_json, progress=progress)
+            )
+            choice = None
+
         def write(place: Path) -> Bundle:
             return exporter.export(
                 model,
                 target,
                 place,
-                calibration=Choice(dataset, calib_samples, seed, calib_method) if dataset else None,
+                calibration=choice,
+                quantize=quantize,
                 eliminated=reports.append if eliminate_channels else None,
                 command=typed(ctx),
                 progress=progress,
@@ -113,22 +141,24 @@ def command(
 def _summary(bundle: Bundle, reports: list[Report], *, replaced: bool, onward: bool) -> str:
     from edgenet.report import elimination
 
-    calibration = bundle.manifest.calibration
-    assert calibration is not None
     lines = [f"{bundle.root}  for {bundle.manifest.target}: {bundle.manifest.name}"]
     lines += ["  replaced the bundle that was there"] if replaced else []
     for variant in bundle.variants:
         record = bundle.record(variant)
         takes = record.inputs[0]
         shape = "x".join(map(str, takes.shape))
-        lines.append(f"  {variant:<12} {record.size / 1e3:>8.0f} kB  takes {takes.dtype} {shape}")
+        lines.append(f"  {variant:<14} {record.size / 1e3:>8.0f} kB  takes {takes.dtype} {shape}")
     lines += [f"  int8.tflite: {elimination.summary(report)}" for report in reports]
     lines += [
         f"  {len(bundle.labels)} labels: {', '.join(bundle.labels[:6])}"
         + (", ..." if len(bundle.labels) > 6 else ""),
-        f"  calibrated with {calibration.images} pictures of {calibration.source}"
-        f" ({calibration.method})",
     ]
+    calibration = bundle.manifest.calibration
+    if calibration is not None:
+        lines.append(
+            f"  calibrated with {calibration.images} pictures of {calibration.source}"
+            f" ({calibration.method})"
+        )
     if onward:
         lines += [
             "Next:",

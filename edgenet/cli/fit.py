@@ -168,7 +168,7 @@ def _rates(
                 f" edgenet fit {_named(device)} --calibrate P1.json ..."
             )
         return None
-    rates = calibration.choose(device.target.variants, options["num_threads"])
+    rates = calibration.choose(device.target.runnable, options["num_threads"])
     if options["max_ram"] is not None and not device.generates and rates.memory is None:
         raise UsageError(
             f"RAM was not measured where {device.name} was calibrated; drop --max-ram, or calibrate"

@@ -29,6 +29,7 @@ def command(as_json: bool) -> None:
                 "title": t.title,
                 "backends": t.backends,
                 "variants": t.variants,
+                "quantize": t.description.quantize,
                 "limits": t.limits,
                 "missing": t.missing(),
                 "lacks": target.lacking(t.backends[0]),
@@ -37,8 +38,11 @@ def command(as_json: bool) -> None:
         ]
         click.echo(json.dumps(records, indent=2))
         return
-    rows = [[t.name, t.title, ", ".join(t.variants), _runs_here(t)] for t in found]
-    click.echo(table(["target", "device", "models", "runs here"], rows, texts=4))
+    rows = [
+        [t.name, t.title, ", ".join(t.variants), " ".join(t.description.quantize), _runs_here(t)]
+        for t in found
+    ]
+    click.echo(table(["target", "device", "models", "--quantize", "runs here"], rows, texts=5))
 
 
 def _runs_here(target: Target) -> str:

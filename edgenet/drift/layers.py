@@ -44,8 +44,8 @@ class LayerComparison:
         engine = LiteRT(preserve_all=True)
         self.preprocess = bundle.spec.preprocess
         self.sessions = engine.open(bundle.model(FLOAT)), engine.open(bundle.model(INT8))
-        floats, self.operators = (session.operators() for session in self.sessions)
-        self.tensors = pair(floats, self.operators)
+        self.operators, ints = (session.operators() for session in self.sessions)
+        self.tensors = pair(self.operators, ints)
 
     def measure(
         self, pictures: Iterable[Array], count: int, progress: Progress = silent
@@ -84,9 +84,13 @@ class LayerComparison:
 def pair(floats: Sequence[Operator], ints: Sequence[Operator]) -> list[tuple[int, int]]:
     """The output tensor of each operator of the float graph, with that of the int8 graph.
 
+    Where a layer of the int8 graph stays float, it is what it hands on as int8, if it does.
+
     Raises:
         UsageError: the operators are not the same, in the same order.
     """
+    handed_on = {one.inputs[0]: one.outputs[0] for one in ints if one.name == "QUANTIZE"}
+    ints = [one for one in ints if one.name not in ("QUANTIZE", "DEQUANTIZE")]
     for index, (ours, theirs) in enumerate(zip(floats, ints, strict=False)):
         if ours.name != theirs.name:
             raise UsageError(
@@ -98,7 +102,10 @@ def pair(floats: Sequence[Operator], ints: Sequence[Operator]) -> list[tuple[int
             f"layers cannot be compared: {FLOAT} has {len(floats)} operators and {INT8} has "
             f"{len(ints)}; export both from one checkpoint"
         )
-    return [(ours.outputs[0], theirs.outputs[0]) for ours, theirs in zip(floats, ints, strict=True)]
+    results = [
+        (ours.outputs[0], theirs.outputs[0]) for ours, theirs in zip(floats, ints, strict=True)
+    ]
+    return [(ours, handed_on.get(theirs, theirs)) for ours, theirs in results]
 
 
 class _Meter:

@@ -85,17 +85,18 @@ def available() -> dict[str, str]:
 
 
 def rounding(session: Session) -> Rounding:
-    """The family of int8 arithmetic that a session's engine belongs to.
+    """The family of integer arithmetic that a session's engine belongs to.
 
     XNNPACK and ONNX Runtime scale int32 sums in float32 and round half to even; TensorFlow Lite's
-    own kernels scale them in integers and round twice; the Edge TPU's arithmetic is not published.
+    own kernels scale them in integers and round twice, but once where activations are int16; the
+    Edge TPU's arithmetic is not published.
     """
     if isinstance(session, EdgeTpuSession):
         return "edgetpu"
     if isinstance(session, OwnSession):
         return session.rounding
     if isinstance(session, LiteRTSession) and not session.delegated:
-        return "gemmlowp-double"
+        return "int16x8" if session.inputs[0].dtype == "int16" else "gemmlowp-double"
     return "float32-half-even"
 
 
