@@ -83,7 +83,7 @@ def test_uint8_models_run_as_int8_ones(tmp_path):
 
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_every_compiler_is_content(compiler, tmp_path):
-    made = program(everything(), "net")
+    made = program(everything(), "n" * 31)  # the longest
     files = emit.files(made, made.golden(1))
     (tmp_path / "src").mkdir()
     sources = [name for name in files if name.startswith("src/")]
