@@ -118,12 +118,17 @@ class Target:
 
     @property
     def runnable(self) -> tuple[Variant, ...]:
-        """All that its bundles may hold, the preferred one first and float32 last."""
-        own, asked_for = self.variants, self.description.quantize
+        """All that its bundles may hold, the preferred one first.
+
+        What was asked for goes before float32, unless the target prefers that to everything.
+        """
+        own, known = self.variants, self.description.quantize
+        floats = [place for place, one in enumerate(own) if precision(one) == "fp32"]
+        place = (floats and floats[0]) or len(own)
         return (
-            *(variant for variant in own if precision(variant) != "fp32"),
-            *(ASKED_FOR[name] for name in asked_for if name in ASKED_FOR),
-            *(variant for variant in own if precision(variant) == "fp32"),
+            *own[:place],
+            *(ASKED_FOR[name] for name in known if name in ASKED_FOR),
+            *own[place:],
         )
 
     def to_export(self, quantize: Collection[Quantization] = ()) -> tuple[Variant, ...]:

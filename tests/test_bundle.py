@@ -152,7 +152,7 @@ def test_manifest_that_is_not_utf8_is_refused(tiny):
 def test_newer_schema_is_refused_naming_both_numbers(tiny):
     (tiny / "manifest.json").write_text('{"schema": 7, "anything": [1, 2]}')
     with pytest.raises(
-        BundleError, match=r"has schema 7, this edgenet reads up to 2; run: pip install --upgrade"
+        BundleError, match=r"has schema 7, this edgenet reads up to 3; run: pip install --upgrade"
     ):
         Bundle.open(tiny)
 
@@ -582,6 +582,42 @@ def test_probabilities_need_schema_2_and_logits_do_not(tmp_path):
     written = bundle.write(tmp_path / "b", **parts(answers={"int8.tflite": "probabilities"}))
     assert written.manifest.schema == 2
     assert Bundle.open(tmp_path / "b").record("int8.tflite").answers == "probabilities"
+
+
+def of_variant(variant, dtype):
+    """Arguments of ``bundle.write`` for a model of another variant with the same tensors."""
+    usual = parts()
+    (takes,), (gives,) = usual["tensors"]["int8.tflite"]
+    takes, gives = (msgspec.structs.replace(one, dtype=dtype) for one in (takes, gives))
+    outputs = {variant: np.zeros((2, 2), dtype)}
+    frames = usual["golden"]
+    return usual | {
+        "models": {variant: b"model"},
+        "tensors": {variant: ((takes,), (gives,))},
+        "golden": Golden(frames=frames.frames, inputs=frames.inputs, outputs=outputs),
+    }
+
+
+@pytest.mark.parametrize(
+    ("variant", "dtype", "rounding"),
+    [
+        ("int16x8.tflite", "int16", "int16x8"),
+        ("float16.tflite", "float32", "float"),
+        ("dynamic.tflite", "float32", "dynamic"),
+    ],
+)
+def test_other_quantizations_need_schema_3(tmp_path, monkeypatch, variant, dtype, rounding):
+    written = bundle.write(tmp_path / "a", **of_variant(variant, dtype))
+    assert written.manifest.schema == 3
+    assert Bundle.open(tmp_path / "a").record(variant).rounding == rounding
+    monkeypatch.setattr(manifests, "SCHEMA", 2)
+    with pytest.raises(BundleError, match="has schema 3, this edgenet reads up to 2"):
+        Bundle.open(tmp_path / "a")
+
+
+def test_int8_with_float_layers_needs_schema_3(tmp_path):
+    written = bundle.write(tmp_path / "a", **parts(mixed=["int8.tflite"]))
+    assert (written.manifest.schema, written.record("int8.tflite").rounding) == (3, "mixed")
 
 
 def test_planes_of_colour_are_the_other_layout(tmp_path):

@@ -348,12 +348,26 @@ def test_uint8_input_with_the_same_scale_is_the_pixel(no_float_picture):
     np.testing.assert_array_equal(pixels, made[0])
 
 
+def test_int16_input_with_a_128th_of_the_scale_is_128_times_the_pixel(no_float_picture):
+    pixels = picture()
+    made = image.as_tensor(pixels, Preprocess(24, 32), tensor("int16", 1 / 32640, 0))
+    assert (made.shape, made.dtype) == ((1, 24, 32, 3), np.int16)
+    np.testing.assert_array_equal(pixels.astype(np.int16) * 128, made[0])
+
+
+def test_int16_input_that_is_the_pixel_minus_128_is_not_written_as_bytes(no_float_picture):
+    pixels = picture()
+    made = image.as_tensor(pixels, Preprocess(24, 32), tensor("int16"))
+    np.testing.assert_array_equal(pixels.astype(np.int16) - 128, made[0])
+
+
 def test_fill_writes_what_as_tensor_makes_into_memory_that_is_there():
     pixels, preprocess = picture(), Preprocess(24, 32)
     for wanted in (
         tensor(),
         tensor("uint8", zero_point=0),
         tensor("int8", 0.02, 3),
+        tensor("int16", 1 / 32640, 0),
         TensorSpec("input", (1, 24, 32, 3), "float32"),
     ):
         memory = np.zeros(wanted.shape, wanted.dtype)
@@ -393,10 +407,10 @@ def test_float_input_is_normalized():
 
 
 @pytest.mark.parametrize(
-    "bad", [TensorSpec("x", (1,), "int16", (1.0,), (0,)), TensorSpec("x", (1,), "int8")]
+    "bad", [TensorSpec("x", (1,), "int32", (1.0,), (0,)), TensorSpec("x", (1,), "int8")]
 )
 def test_input_of_another_type_or_without_scale_is_refused(bad):
-    with pytest.raises(ValueError, match=r"input 'x' is int(8|16) with scale"):
+    with pytest.raises(ValueError, match=r"input 'x' is int(8|32) with scale"):
         image.as_tensor(picture(), Preprocess(24, 32), bad)
 
 

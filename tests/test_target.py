@@ -203,5 +203,40 @@ def test_bundle_without_any_of_the_targets_variants_is_refused(kettle):
 
 
 def test_rpi_refuses_a_variant_that_is_not_its_own():
-    with pytest.raises(TargetError, match=r"rpi runs int8\.tflite, fp32\.tflite, not int8\.onnx"):
+    with pytest.raises(TargetError, match=r"rpi runs int8\.tflite.*fp32\.tflite, not int8\.onnx"):
         target.load("rpi").runner(TINY, variant="int8.onnx")
+
+
+# what is asked for
+
+
+def test_target_takes_int8_alone_unless_it_says_more(kettle):
+    with pytest.raises(
+        UsageError, match="target kettle runs int8, not float16; choose among those, or name anot"
+    ):
+        target.load(str(kettle)).to_export(("float16",))
+    edit(kettle, "[requires]", 'quantize = ["float16", "none"]\n[requires]')
+    assert target.load(str(kettle)).to_export(("float16",)) == ("fp32.tflite", "float16.tflite")
+
+
+def test_bundle_holds_what_was_asked_for_beside_float32():
+    pc, rpi = target.load("pc"), target.load("rpi")
+    assert pc.to_export() == pc.variants
+    assert pc.to_export(("int8",)) == pc.variants
+    assert pc.to_export(("none",)) == ("fp32.tflite", "fp32.onnx")
+    assert rpi.to_export(("int16x8", "int8")) == ("int8.tflite", "fp32.tflite", "int16x8.tflite")
+    assert target.load("coral").to_export(("int8",)) == target.load("coral").variants
+
+
+def test_what_was_asked_for_is_preferred_to_float32_unless_the_target_does_not(kettle):
+    pc = target.load("pc").runnable
+    assert pc[:2] == ("int8.tflite", "float16.tflite")
+    assert pc.index("int16x8.tflite") < pc.index("fp32.tflite")
+    edit(kettle, "[requires]", 'quantize = ["float16"]\n[requires]')
+    assert target.load(str(kettle)).runnable == ("fp32.tflite", "int8.tflite", "float16.tflite")
+
+
+def test_unknown_quantization_is_refused_with_its_place(kettle):
+    edit(kettle, "[requires]", 'quantize = ["int4"]\n[requires]')
+    with pytest.raises(TargetError, match=r"target\.toml: invalid enum value 'int4'.*quantize"):
+        target.load(str(kettle))

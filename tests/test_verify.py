@@ -148,6 +148,35 @@ def test_float_logits_are_held_to_the_stated_tolerance(tiny, share, status):
     assert checks(tiny)["logits", "fp32.onnx"].status == status
 
 
+@pytest.mark.parametrize(("share", "status"), [(0.5, "within tolerance"), (2, "differs")])
+def test_activations_that_the_engine_quantizes_have_a_tolerance_of_their_own(tiny, share, status):
+    def move(array):
+        array[0, 0] += share * verify.TOLERANCES["dynamic"] * np.max(np.abs(array))
+
+    edit_array(tiny, "golden/outputs/fp32.tflite.npy", move)
+    says(tiny, "fp32.tflite", "dynamic")
+    assert checks(tiny)["logits", "fp32.tflite"].status == status
+
+
+@pytest.mark.parametrize(("steps", "status"), [(4, "within tolerance"), (5, "differs")])
+def test_int8_with_float_layers_may_be_a_few_steps_away_on_every_engine(tiny, steps, status):
+    def step(array):
+        array[2, 1] += steps
+
+    edit_array(tiny, "golden/outputs/int8.onnx.npy", step)
+    says(tiny, "int8.onnx", "mixed")
+    check = checks(tiny)["logits", "int8.onnx"]
+    assert check.status == status
+    assert f"by up to {steps} steps, 4 are allowed where some layers are float" in check.detail
+
+
+def says(root, variant, rounding):
+    """Put another rounding into a manifest."""
+    content = json.loads((root / "manifest.json").read_bytes())
+    content["models"][variant]["rounding"] = rounding
+    (root / "manifest.json").write_text(json.dumps(content))
+
+
 def test_swapped_channels_are_found_in_the_first_stage_that_swaps(tiny):
     frames = np.load(tiny / "golden/frames.npy")[..., ::-1]
     reseal(tiny, "golden/frames.npy", bundle.writer.npy(frames))
