@@ -71,8 +71,8 @@ def place(
     """The smallest arena that is found; the same arguments give the same one.
 
     Buffers are put one by one at the lowest address that is free for them.  That is done in several
-    orders, and then in orders that are changed a little, until the arena is as small as the step
-    that needs most, or nothing better comes for long.
+    orders, and then in each of them changed a little, until the arena is as small as the step that
+    needs most, or nothing better comes for long.
 
     Args:
         buffers: all of them.
@@ -126,15 +126,13 @@ class _Solver:
 
     def solve(self, patience: int) -> Placement:
         numbers = range(len(self._buffers))
-        best: tuple[int, list[int]] | None = None
-        order: list[int] = []
-        for key in (self._by_size, self._by_time, self._by_end, self._by_distance):
-            tried = sorted(numbers, key=key)
-            found = self._fill(tried)
-            if best is None or found[0] < best[0]:
-                best, order = found, tried
-        assert best is not None
-        best = self._improve(order, best, patience)
+        keys = (self._by_size, self._by_time, self._by_end, self._by_distance)
+        starts = {tuple(sorted(numbers, key=key)): None for key in keys}
+        found = sorted((self._fill(order), order) for order in starts)
+        best = found[0][0]
+        for filled, order in found:
+            if best[0] > self._enough:
+                best = min(best, self._improve(list(order), filled, patience))
         names = [buffer.name for buffer in self._buffers]
         return Placement(dict(zip(names, best[1], strict=True)), best[0])
 
