@@ -31,7 +31,8 @@ class Prediction(NamedTuple):
     Attributes:
         frame: index of the frame.
         logits: float32 (classes,), dequantized.
-        stage_ms: wall milliseconds of ``preprocess``, ``invoke`` and ``postprocess``.
+        stage_ms: wall milliseconds of ``preprocess``, ``invoke`` and ``postprocess``; empty where
+            they would mean nothing, on an emulated board.
         name: the frame's name, where it had one (a file's path).
     """
 

@@ -46,6 +46,11 @@ def classify(frames):
     return map(predict, frames)
 
 
+def without_time(frames):
+    """As a runner of an emulated board."""
+    return (predict(one)._replace(stage_ms={}) for one in frames)
+
+
 class Kept:
     """A sink that keeps what it was told."""
 
@@ -101,6 +106,16 @@ def test_the_stages_of_a_live_frame_add_up_to_its_latency():
     assert sum(result.stage_ms.values()) == pytest.approx(result.latency_ms)
     assert 100 <= result.stage_ms["capture"] <= result.latency_ms
     assert (result.stage_ms["invoke"], result.dropped) == (0.5, 7)
+
+
+@pytest.mark.parametrize("source", [[frame(0)], Live([frame(0)])])
+def test_where_the_runner_tells_no_time_none_is_made_up(source):
+    statistics = Statistics()
+    (result,) = run(source, work=without_time, statistics=statistics).results
+    assert (dict(result.stage_ms), result.latency_ms) == ({}, None)
+    snapshot = statistics.snapshot()
+    assert (snapshot.frames, snapshot.p50_ms, snapshot.recent_ms) == (1, None, ())
+    assert list(snapshot.stage_ms) == ["publish"]
 
 
 def test_what_was_fitted_ahead_is_preprocessing_and_not_capture():

@@ -90,15 +90,21 @@ class LiveLine:
 
 
 def summary(found: Snapshot, what: str, *, live: bool, skipped: int) -> str:
-    """The last line: how many, how fast, and in what the time went; medians of the window."""
+    """The last line: how many, how fast, and in what the time went; medians of the window.
+
+    Of an emulated board it states no time.
+    """
+    left_out = f", {skipped} skipped" if skipped else ""
+    plural = "" if found.frames == 1 else "s"
+    if found.p50_ms is None:
+        dropped = f", {found.dropped} dropped" if live else ""
+        return f"{found.frames} picture{plural} with {what}{left_out}{dropped}"
     stages = ", ".join(f"{stage} {ms:.2f}" for stage, ms in found.stage_ms.items())
     if live:
         return (
             f"{found.frames} frames with {what} in {found.uptime_s:.0f} s, {found.dropped} dropped:"
             f" latency median {found.p50_ms:.2f} ms, p99 {found.p99_ms:.2f} ms ({stages})"
         )
-    left_out = f", {skipped} skipped" if skipped else ""
-    plural = "" if found.frames == 1 else "s"
     return (
         f"{found.frames} picture{plural} with {what}{left_out}:"
         f" median {found.p50_ms:.2f} ms ({stages})"
@@ -110,9 +116,10 @@ def _cells(top: Sequence[Guess], width: int) -> list[str]:
 
 
 def _doing(result: Result, statistics: Statistics) -> list[str]:
-    latency = 0.0 if result.latency_ms is None else result.latency_ms
+    if result.latency_ms is None:
+        return [f"dropped {result.dropped}"]
     return [
         f"{statistics.fps():.1f} fps",
-        f"latency {latency:.1f} ms",
+        f"latency {result.latency_ms:.1f} ms",
         f"dropped {result.dropped}",
     ]

@@ -62,9 +62,11 @@ def run(
         # a live frame may have been fitted before it was taken
         begun_ms = taken_ms - (frame.fit_ms if isinstance(frame, Fitted) else 0.0)
         stage_ms = dict(prediction.stage_ms)
-        rest = done_ms - begun_ms - sum(stage_ms.values())
-        stage_ms["postprocess"] = stage_ms.get("postprocess", 0.0) + rest
-        if live:
+        timed = bool(stage_ms)
+        if timed:
+            rest = done_ms - begun_ms - sum(stage_ms.values())
+            stage_ms["postprocess"] = stage_ms.get("postprocess", 0.0) + rest
+        if live and timed:
             stage_ms = {"capture": begun_ms - frame.captured_ms, **stage_ms}
         result = Result(
             frame=frame.index,
@@ -72,7 +74,7 @@ def run(
             top=top,
             label=label(top),
             stage_ms=stage_ms,
-            latency_ms=done_ms - frame.captured_ms if live else None,
+            latency_ms=done_ms - frame.captured_ms if live and timed else None,
             dropped=getattr(source, "dropped", 0),
             time=time.time(),
         )

@@ -31,8 +31,9 @@ class Result(msgspec.Struct, frozen=True):
         stage_ms: wall milliseconds of ``capture`` (photon, or what the source knows nearest to it,
             to the loop's hands: the frame's age), ``preprocess``, ``invoke``, ``postprocess`` (all
             the rest of the way to this result); their sum is ``latency_ms``.  Files have no
-            ``capture``.
-        latency_ms: from capture to this result, before any sink was told; None for files.
+            ``capture``, and emulated boards none of them.
+        latency_ms: from capture to this result, before any sink was told; None for files and where
+            there are no stages.
         dropped: frames that the camera gave and nobody looked at, since the start.
         time: seconds since the epoch.
     """

@@ -17,7 +17,7 @@ FPS_OVER_S = 5.0
 PUBLISH = "publish"
 
 # when it was taken in, the result, its latency, the milliseconds of its sinks
-_Entry = tuple[float, Result, float, float]
+_Entry = tuple[float, Result, float | None, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Snapshot:
         fps: results a second over the last ``FPS_OVER_S`` seconds, so 0 when frames stop.
         p50_ms: of the latency of the window's results; of files, of the sum of their stages.
         p90_ms: likewise.
-        p99_ms: likewise; the three are None before the first result.
+        p99_ms: likewise; the three are None before the first result that has a time.
         stage_ms: median of each stage over the window: those of ``Result.stage_ms`` and
             ``publish``, the time that telling every sink took.
         recent_ms: the latencies of the window, the oldest first.
@@ -89,7 +89,7 @@ class Statistics:
             for stage, ms in result.stage_ms.items():
                 total[stage] += ms
             total[PUBLISH] += publish_ms
-            total["latency"] += latency
+            total["latency"] += latency or 0.0
             self._event = None
 
     def note(self, event: str) -> None:
@@ -113,7 +113,7 @@ class Statistics:
             seen, total_ms = dict(self._seen), dict(self._total_ms)
         uptime = now - self._begin
         latest = window[-1][1] if window else None
-        recent = tuple(latency for _, _, latency, _ in window)
+        recent = tuple(latency for _, _, latency, _ in window if latency is not None)
         p50, p90, p99 = np.percentile(recent, (50, 90, 99)).tolist() if recent else (None,) * 3
         return Snapshot(
             started=self.started,
@@ -134,8 +134,11 @@ class Statistics:
         )
 
 
-def _latency(result: Result) -> float:
-    return sum(result.stage_ms.values()) if result.latency_ms is None else result.latency_ms
+def _latency(result: Result) -> float | None:
+    """None where the result has no time at all."""
+    if result.latency_ms is None and result.stage_ms:
+        return sum(result.stage_ms.values())
+    return result.latency_ms
 
 
 def _fps(times: list[float], now: float, over_s: float) -> float:

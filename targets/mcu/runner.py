@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from edgenet.board import Board
@@ -11,7 +12,7 @@ from edgenet.mcu import counting, make
 from edgenet.mcu.device import HOST, Device
 from edgenet.mcu.make import VARIANT
 from edgenet.report import mcu as report
-from edgenet.runner import Footprint, Runner
+from edgenet.runner import Footprint, Frame, Prediction, Runner
 from edgenet.spec import Variant
 from edgenet.stream.runner import InProcess
 from edgenet.target import Target
@@ -92,6 +93,12 @@ class OnBoard(InProcess):
         if self._device.counts_instructions:
             self.notes = (*self.notes, report.noted(counting.count(self._device)))
         return footprint
+
+    def run(self, frames: Iterable[Frame]) -> Iterator[Prediction]:
+        """Classify frames as they come; the emulator's time is none of the board's."""
+        for prediction in super().run(frames):
+            emulated = self._device.counts_instructions
+            yield prediction._replace(stage_ms={}) if emulated else prediction
 
     def close(self) -> None:
         """Stop the board."""

@@ -4,6 +4,7 @@ import socket
 import urllib.error
 import urllib.request
 
+import msgspec
 import pytest
 
 from edgenet.errors import SinkError, UsageError
@@ -53,6 +54,15 @@ def test_the_newest_results_probabilities_are_told(statistics, make):
     assert ("edgenet_probability", "cat") not in samples(statistics)
     statistics.observe(make("cat", probability=0.75), publish_ms=0.1)
     assert samples(statistics)["edgenet_probability", "cat"] == 0.75
+
+
+def test_where_no_time_is_known_none_is_told(make):
+    statistics = Statistics()
+    untimed = msgspec.structs.replace(make("cat"), stage_ms={}, latency_ms=None)
+    statistics.observe(untimed, publish_ms=0.1)
+    found = samples(statistics)
+    assert found["edgenet_results_total", "cat"] == 1
+    assert ("edgenet_latency_seconds_count",) not in found
 
 
 def test_before_the_first_result_there_are_counters_alone():

@@ -370,6 +370,17 @@ def test_run_predicts_what_the_reference_does(made, pictures, name):
     assert [found[label] for label in "abcdef"] == pytest.approx(expected, abs=1e-4)
     counted = re.search(r"takes ([\d,]+) instructions, counted in QEMU", result.stderr)
     assert bool(counted) == (name != "host")
+    assert bool(json.loads(line)["stage_ms"]) == (name == "host")
+
+
+@pytest.mark.parametrize("name", [on("host"), on("mps2-an386")])
+@pytest.mark.parametrize("source", ["folder", "fake"])
+def test_run_states_no_time_of_an_emulator(made, pictures, name, source):
+    place = pictures / "val" / "d" if source == "folder" else source
+    result = run("run", made.root, "--source", place, "--board", name, "--max-frames", 1)
+    assert result.exit_code == 0, result.output
+    assert bool(TIME.search(result.output)) == (name == "host")
+    assert "with int8.tflite" in result.output
 
 
 def test_evaluate_answers_in_the_devices_arithmetic(made, pictures):

@@ -108,7 +108,8 @@ class _Collector:
             "When the newest result was made, since the epoch.",
             found.latest.time,
         )
-        yield _latency(found)
+        if found.p50_ms is not None:
+            yield _latency(found)
         yield _stages(found)
         probabilities = GaugeMetricFamily(
             "edgenet_probability", "Of the classes that the newest result names.", labels=["label"]
