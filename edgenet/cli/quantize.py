@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,12 @@ from edgenet.cli.calibration import calibration_options, demand, told, wish_of
 from edgenet.cli.options import data_option, dataset_of
 from edgenet.cli.progress import StageProgress
 from edgenet.errors import UsageError
+from edgenet.report.remedy import RemedyReport
 
 if TYPE_CHECKING:
-    from edgenet.host.calibration import CalibrationReport
+    from edgenet.dataset import Progress
+    from edgenet.host.calibration import CalibrationReport, Choice
+    from edgenet.host.robustness import Robustness
 
 
 @click.command(name="quantize")
@@ -28,6 +32,12 @@ if TYPE_CHECKING:
     help="Write the calibrated checkpoint here.  [default: CHECKPOINT itself]",
 )
 @calibration_options
+@click.option(
+    "--robustness",
+    "robust",
+    is_flag=True,
+    help="Do it once more with other pictures, and compare top-1 on the evaluation split.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     model: Path,
@@ -39,6 +49,7 @@ def command(
     remedy: str | None,
     max_drift: float | None,
     qat_epochs: int,
+    robust: bool,
     as_json: bool,
 ) -> None:
     """Calibrate CHECKPOINT for int8 and keep the ranges with it, so that export needs no pictures.
@@ -64,22 +75,54 @@ def command(
         assert dataset is not None
         choice = calibration.Choice(dataset, calib_samples, seed, calib_method)
         output = output or model
-        if wish is None:
-            plain = calibration.record(folder, output, choice, progress=progress)
-        else:
+
+        def quantized(some: Choice, place: Path) -> CalibrationReport | RemedyReport:
+            if wish is None:
+                return calibration.record(folder, place, some, progress=progress)
             from edgenet.host.remedy import ladder
 
-            report = ladder.record(folder, output, choice, wish, progress=progress)
-    if wish is not None:
-        click.echo(told(report, as_json=as_json))
-        demand(report, model, data)
-        return
-    if as_json:
-        import msgspec
+            return ladder.record(folder, place, some, wish, progress=progress)
 
-        click.echo(json.dumps(msgspec.to_builtins(plain), indent=2))
+        if robust:
+            calibration.disjoint(choice)  # refused before anything takes time
+        report = quantized(choice, output)
+        again = _compared(output, choice, quantized, progress) if robust else None
+    _tell(report, again, output, as_json=as_json)
+    if isinstance(report, RemedyReport):
+        demand(report, model, data)
+
+
+def _compared(
+    output: Path, choice: Choice, quantized: Callable[[Choice, Path], object], progress: Progress
+) -> Robustness:
+    from edgenet.host.robustness import robustness
+
+    return robustness(output, choice, quantized, progress=progress)
+
+
+def _tell(
+    report: CalibrationReport | RemedyReport,
+    again: Robustness | None,
+    output: Path,
+    *,
+    as_json: bool,
+) -> None:
+    import msgspec
+
+    if as_json:
+        content = msgspec.to_builtins(report)
+        if again is not None:
+            content["robustness"] = msgspec.to_builtins(again)
+        click.echo(json.dumps(content, indent=2))
         return
-    click.echo(_text(plain, output))
+    if isinstance(report, RemedyReport):
+        click.echo(told(report, as_json=False))
+    else:
+        click.echo(_text(report, output))
+    if again is not None:
+        from edgenet.host import robustness
+
+        click.echo(robustness.text(again))
 
 
 def _text(report: CalibrationReport, output: Path) -> str:

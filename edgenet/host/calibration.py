@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -105,6 +105,23 @@ def shown(
         sha256=tuple(chosen.values()),
     )
     return _batches(train, list(chosen), spec.preprocess, "calibrating", progress), record
+
+
+def disjoint(choice: Choice) -> Choice:
+    """As many pictures of the same draw, none of them in ``choice``.
+
+    Raises:
+        DataError: the training split has too few for both.
+    """
+    dataset = choice.dataset
+    available = len(dataset.splits["train"])
+    if available < 2 * choice.samples:
+        raise DataError(
+            f"two sets of {choice.samples} calibration pictures without a common one need "
+            f"{2 * choice.samples}, {dataset.name} has {available} to train with; "
+            f"give --calib-samples {available // 2} or fewer"
+        )
+    return replace(choice, skip=choice.samples)
 
 
 def choose(

@@ -21,8 +21,7 @@ from edgenet.drift.compare import compare, ranks
 from edgenet.drift.evaluate import open_variants
 from edgenet.drift.record import Change, Share
 from edgenet.environment import usable_cores
-from edgenet.errors import DataError
-from edgenet.host.calibration import Choice
+from edgenet.host.calibration import Choice, disjoint
 from edgenet.host.export import export
 from edgenet.spec import Variant
 
@@ -73,26 +72,13 @@ def robustness(
         DataError: the training split has too few pictures for two sets.
         EdgenetError: as ``again``, ``export`` and the engine raise.
     """
-    other = _disjoint(choice)
+    other = disjoint(choice)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         again(other, folder / "checkpoint")
         one = _answers(first, choice.dataset, folder / "one", progress)
         two = _answers(folder / "checkpoint", choice.dataset, folder / "two", progress)
     return compared(choice, one, two)
-
-
-def _disjoint(choice: Choice) -> Choice:
-    """As many pictures of the same draw, none of them in ``choice``."""
-    dataset = choice.dataset
-    available = len(dataset.splits["train"])
-    if available < 2 * choice.samples:
-        raise DataError(
-            f"two sets of {choice.samples} calibration pictures without a common one need "
-            f"{2 * choice.samples}, {dataset.name} has {available} to train with; "
-            f"give --calib-samples {available // 2} or fewer"
-        )
-    return replace(choice, skip=choice.samples)
 
 
 def _answers(checkpoint: Path, dataset: Dataset, folder: Path, progress: Progress) -> Answers:
@@ -120,4 +106,23 @@ def compared(choice: Choice, one: Answers, two: Answers) -> Robustness:
         agreement=drift.agreement,
         snr_db=drift.snr_db,
         same=drift.top1.low <= 0 <= drift.top1.high,
+    )
+
+
+def text(found: Robustness) -> str:
+    """The record for people, on two lines."""
+    first, second = (f"{share.value:.2%}" for share in found.top1)
+    change = [
+        f"{100 * value:+.2f}" for value in (found.change.value, found.change.low, found.change.high)
+    ]
+    verdict = (
+        "no difference that chance would not explain"
+        if found.same
+        else "more than chance explains; calibrate with more pictures (--calib-samples)"
+    )
+    return (
+        f"calibrated with {found.calibrated} other pictures, int8 has top-1 {second} instead of "
+        f"{first} on the {found.top1[0].of} pictures of {found.dataset} {found.split}\n"
+        f"  {change[0]} points ({change[1]} to {change[2]} at 95 %), the same class on "
+        f"{found.agreement.value:.2%}: {verdict}"
     )

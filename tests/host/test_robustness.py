@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner, Result
 
+from edgenet.cli.main import main
 from edgenet.dataset import Dataset
 from edgenet.dataset.split import ArraySplit
 from edgenet.drift.answers import Answers
@@ -19,7 +22,7 @@ from edgenet.host import checkpoint as checkpoints
 from edgenet.host.calibration import Choice, choose
 from edgenet.host.checkpoint import Checkpoint
 from edgenet.host.models import build
-from edgenet.host.robustness import VARIANT, compared, robustness
+from edgenet.host.robustness import VARIANT, compared, robustness, text
 from edgenet.spec import ModelSpec, Preprocess
 
 pytestmark = pytest.mark.torch
@@ -121,3 +124,43 @@ def test_the_same_ranges_give_the_same_logits(data: Dataset, plain: Path, tmp_pa
     assert found.snr_db is None
     assert found.change.value == 0
     assert found.same
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"), [(3, "chance would not explain"), (20, "--calib-samples")]
+)
+def test_people_are_told_whether_the_pictures_matter(data: Dataset, lost: int, said: str) -> None:
+    one, two = answers([True] * 200), answers([False] * lost + [True] * (200 - lost))
+    found = text(compared(Choice(data, samples=12), one, two))
+    assert found.startswith("calibrated with 12 other pictures, int8 has top-1 ")
+    assert "instead of 100.00% on the 200 pictures of pairs val" in found
+    assert f"{-lost / 2:+.2f} points (" in found
+    assert said in found
+
+
+@pytest.fixture
+def digits(tmp_path: Path) -> Path:
+    spec = ModelSpec("mobilenet_v1", 0.25, tuple("0123456789"), Preprocess(32, 32))
+    torch.manual_seed(0)
+    checkpoints.save(tmp_path / "digits", Checkpoint(spec=spec), build(spec).state_dict())
+    return tmp_path / "digits"
+
+
+def quantize(*words: str | Path) -> Result:
+    return CliRunner().invoke(main, ["quantize", *map(str, words)])
+
+
+def test_two_sets_that_are_too_large_are_refused_before_anything_is_written(digits: Path) -> None:
+    result = quantize(digits, "--data", "digits", "--robustness", "--calib-samples", "1000")
+    assert result.exit_code == 1
+    assert "without a common one need 2000, digits has " in result.stderr
+    assert checkpoints.read_record(digits).calibration is None
+
+
+@pytest.mark.slow
+def test_quantize_tells_people_and_programs_the_same(digits: Path) -> None:
+    words = (digits, "--data", "digits", "--robustness", "--calib-samples", "12")
+    found = json.loads(quantize(*words, "--json").stdout)
+    top1 = found["robustness"]["top1"]
+    assert found["calibration"]["images"] == found["robustness"]["calibrated"] == 12
+    assert f"{top1[1]['count'] / top1[1]['of']:.2%} instead of " in quantize(*words).stdout
