@@ -48,12 +48,12 @@ def settings(
             f"{RECIPE}, or add the section"
         )
     if labels != spec.labels:
+        theirs = "other classes than"
+        if len(labels) != len(spec.labels):
+            theirs = f"{len(labels)} classes, {len(spec.labels)} has"
         raise UsageError(
-            f"{data} has {len(labels)} classes and {init} {len(spec.labels)} others; --qat keeps "
-            "the head, so train without it on these classes first"
-            if len(labels) != len(spec.labels)
-            else f"{data} has other classes than {init}; --qat keeps the head, so train without it "
-            "on these classes first"
+            f"{data} has {theirs} {init}; --qat keeps the head, so train without it on these "
+            "classes first"
         )
     input_quantization(spec.preprocess)
     return Settings(

@@ -13,9 +13,9 @@ from edgenet.host.remedy.candidate import Candidate, Material
 
 
 def tuned(candidate: Candidate, material: Material) -> Candidate:
-    """Weights and ranges that ``edgenet.host.tuning`` trained; every layer is int8."""
+    """Weights and ranges that ``edgenet.host.qat`` trained; every layer is int8."""
     # it imports Lightning, which the other remedies do without
-    from edgenet.host.tuning import tune
+    from edgenet.host.qat import tune
 
     training = material.training
     if training is None:
