@@ -88,7 +88,7 @@ def export(  # noqa: PLR0913  (what of, what for, where to, how, and whom to tel
     if kept and target.description.quantize == ("int8",):
         raise ExportError(
             f"the checkpoint keeps {', '.join(kept)} in float, and target {target.name} "
-            "computes in int8 alone; quantize it without 'keep', or name another --target"
+            "computes in int8 alone; quantize without the remedy layers, or name another --target"
         )
     models = convert(
         network, calibrator, record.spec, variants, int8_network=int8, progress=progress

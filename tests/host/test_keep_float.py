@@ -12,9 +12,14 @@ import onnxruntime
 import pytest
 import torch
 
-from edgenet import codegen, tflite
+from edgenet import codegen, tflite, verify
+from edgenet import target as targets
+from edgenet.bundle import Calibration
 from edgenet.drift import layers
-from edgenet.errors import GraphError, UsageError
+from edgenet.errors import ExportError, GraphError, UsageError
+from edgenet.host import checkpoint as checkpoints
+from edgenet.host import export as exporter
+from edgenet.host.checkpoint import CalibrationRecord, Checkpoint
 from edgenet.host.integer import IntegerGraph
 from edgenet.host.quantize import Calibrator, example_input, stays_float
 from edgenet.host.to_onnx import to_onnx
@@ -161,3 +166,46 @@ def test_layers_are_compared_where_they_hand_on_int8(mixed, translated, tmp_path
     # blocks.2.depthwise alone hands floats on
     assert Counter(types) == {"int8": 27, "float32": 1}
     assert types[5] == "float32"
+
+
+@pytest.fixture(scope="module")
+def kept(translated, tmp_path_factory) -> Path:
+    """A checkpoint whose int8 graph keeps its classifier float."""
+    folder = tmp_path_factory.mktemp("checkpoint")
+    whole = translated(**V1)
+    calibrator = Calibrator(whole.network, whole.spec, keep_float=["classifier"])
+    calibrator.observe([torch.rand(4, 32, 32, 3, generator=torch.Generator().manual_seed(0))])
+    calibration = CalibrationRecord(
+        record=Calibration("noise", 4, 0, "minmax", ()),
+        ranges=calibrator.ranges(),
+        keep_float=("classifier",),
+    )
+    record = Checkpoint(spec=whole.spec, calibration=calibration)
+    checkpoints.save(folder, record, whole.network.state_dict())
+    return folder
+
+
+def test_a_bundle_says_which_layers_are_float_and_verifies(kept, tmp_path):
+    made = exporter.export(kept, targets.load("rpi"), tmp_path / "bundle")
+    assert made.manifest.schema == 3
+    assert made.manifest.calibration.keep_float == ("classifier",)
+    assert made.record("int8.tflite").rounding == "mixed"
+    assert made.record("fp32.tflite").rounding == "float"
+    found = {check.stage: check.status for check in verify.verify(made)}
+    assert set(found.values()) <= {"equal", "within tolerance"}
+    # plain kernels round otherwise, and sum otherwise
+    for check in verify.verify(made, resolver="reference"):
+        assert check.status in ("equal", "within tolerance"), check
+
+
+@pytest.mark.parametrize("name", ["mcu", "coral"])
+def test_targets_of_int8_alone_refuse_float_layers(kept, tmp_path, name):
+    with pytest.raises(ExportError, match=f"keeps classifier in float, and target {name} computes"):
+        exporter.export(kept, targets.load(name), tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_int16x8_is_refused_where_layers_stay_float(kept, tmp_path):
+    with pytest.raises(ExportError, match=r"layers that stay float.*leave int16x8 out"):
+        exporter.export(kept, targets.load("rpi"), tmp_path / "bundle", quantize=("int16x8",))
+    assert not (tmp_path / "bundle").exists()
