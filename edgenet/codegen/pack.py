@@ -147,7 +147,7 @@ def _pairs(layer: Weighted, weight: Array) -> tuple[Array, int]:
         flat = np.zeros(2 * len(pairs), np.int64)
         flat[:count] = values
         if name == "right":
-            flat[count:] = 1
+            flat[count:] = 2  # as right_shift has it
         pairs[name] = flat.reshape(-1, 2)
     return pairs, fast(layer.out, most)
 
