@@ -116,7 +116,7 @@ def _tell(
         click.echo(json.dumps(content, indent=2))
         return
     if isinstance(report, RemedyReport):
-        click.echo(told(report, as_json=False))
+        click.echo(f"{output}: {told(report, as_json=False)}")
     else:
         click.echo(_text(report, output))
     if again is not None:

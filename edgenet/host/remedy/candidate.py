@@ -107,7 +107,7 @@ class Material:
     better: Callable[[Candidate, Candidate], bool] = _unjudged
     training: Training | None = None
     seed: int = 0
-    iterations: int = 1000
+    iterations: int = 500
     progress: Progress = field(default=silent)
 
 

@@ -36,7 +36,7 @@ class Wish:
     pictures: int = HELD_BACK
     qat_epochs: int = 0
     data: str = ""
-    iterations: int = 1000
+    iterations: int = 500
 
     def __post_init__(self) -> None:
         for name in self.names:

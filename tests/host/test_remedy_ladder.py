@@ -1,0 +1,292 @@
+"""Which remedies are kept, when the ladder ends, and what the commands make of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click.testing
+import numpy as np
+import pytest
+import torch
+
+from edgenet.bundle import Calibration
+from edgenet.cli.main import main
+from edgenet.drift.compare import compare
+from edgenet.drift.significance import mean_interval
+from edgenet.errors import UsageError
+from edgenet.host import checkpoint as checkpoints
+from edgenet.host.checkpoint import Checkpoint
+from edgenet.host.models import build
+from edgenet.host.remedy import ladder
+from edgenet.host.remedy.candidate import Candidate, Material
+from edgenet.host.remedy.options import options
+from edgenet.host.remedy.wish import AUTO, Wish
+from edgenet.report import remedy as report
+from edgenet.report.remedy import Option, RemedyReport, Score, Step
+from edgenet.spec import ModelSpec, Preprocess
+
+LABELS = tuple("0123456789")
+SPEC = ModelSpec("mobilenet_v1", 0.25, LABELS, Preprocess(32, 32))
+PLAIN = Candidate(SPEC, torch.nn.Identity(), torch.nn.Identity(), {})
+MATERIAL = Material(())
+PICTURES = 1000
+
+
+class Scripted:
+    """A judge that was told how many of 1000 pictures each set of remedies gets wrong."""
+
+    def __init__(self, wrong: Mapping[tuple[str, ...], int]) -> None:
+        self.wrong = wrong
+        self.targets = np.zeros(PICTURES, np.int64)
+
+    def of(self, candidate: Candidate) -> int:
+        return self.wrong[candidate.applied]
+
+    def score(self, wrong: int) -> Score:
+        right = np.tile(np.float32([1, 0]), (PICTURES, 1))
+        given = right.copy()
+        given[:wrong] = [0, 1]
+        drift = compare(right, given, self.targets, ("a", "b"))
+        return Score(drift.top1, drift.agreement, drift.snr_db, wrong / 1000, 1.0, 100)
+
+    def gain(self, candidate: Candidate, since: Candidate) -> tuple[float, float, float]:
+        gained = (self.of(since) - self.of(candidate)) / 1000
+        return gained, gained - 0.005, gained + 0.005
+
+
+@pytest.fixture(autouse=True)
+def named_only(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Remedies that do nothing but add their name."""
+    if "slow" in request.keywords:
+        return
+
+    def adds(name: str) -> Any:
+        return lambda candidate, _: candidate.with_remedy(name)
+
+    monkeypatch.setattr(ladder, "STEPS", {name: adds(name) for name in ladder.STEPS})
+
+
+def climb(wish: Wish, wrong: Mapping[tuple[str, ...], int]) -> tuple[Candidate, list[Step]]:
+    return ladder.climb(PLAIN, wish, MATERIAL, Scripted(wrong))  # type: ignore[arg-type]
+
+
+def tried(steps: list[Step]) -> list[tuple[str, bool]]:
+    return [(step.name, step.kept) for step in steps]
+
+
+def test_auto_keeps_what_helps_and_stops_when_the_limit_holds() -> None:
+    wrong = {(): 100, ("percentile",): 98, ("mse",): 50, ("mse", "equalize"): 60}
+    best, steps = climb(Wish((AUTO,)), wrong | {("mse", "bias"): 2})
+    assert tried(steps) == [
+        ("plain", True),
+        ("percentile", False),  # 2 of 1000 may be luck
+        ("mse", True),
+        ("equalize", False),
+        ("bias", True),
+    ]
+    assert best.applied == ("mse", "bias")
+    assert ladder.keeps(steps, 1.0)
+
+
+def test_auto_does_nothing_where_plain_int8_keeps_the_limit() -> None:
+    best, steps = climb(Wish((AUTO,)), {(): 2})
+    assert best is PLAIN
+    assert tried(steps) == [("plain", True)]
+
+
+def test_a_limit_is_held_against_the_end_of_the_interval() -> None:
+    _, steps = climb(Wish(("bias",)), {(): 9, ("bias",): 9})
+    assert steps[-1].score.top1.value == -0.009
+    assert not ladder.keeps(steps, 1.0)
+
+
+def test_named_remedies_are_applied_in_the_ladders_order_whether_they_help_or_not() -> None:
+    wish = Wish(("bias", "percentile"))
+    best, steps = climb(wish, {(): 0, ("percentile",): 5, ("percentile", "bias"): 5})
+    assert best.applied == ("percentile", "bias")
+    assert [step.gain and step.gain[0] for step in steps] == [None, -0.005, 0.0]
+    assert ladder.keeps(steps, wish.limit) is None
+
+
+def test_a_remedy_with_nothing_to_do_is_named_and_not_applied(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(ladder.STEPS, "layers", lambda candidate, _: candidate)  # type: ignore[arg-type]
+    best, steps = climb(Wish(("layers",)), {(): 3})
+    assert best is PLAIN
+    assert (steps[-1].gain, steps[-1].kept) == (None, False)
+
+
+def test_auto_trains_only_where_it_was_told_how_long() -> None:
+    assert "qat" not in Wish((AUTO,)).ladder
+    assert Wish((AUTO,), qat_epochs=2).ladder[-1] == "qat"
+    with pytest.raises(UsageError, match="say how long with --qat-epochs N"):
+        Wish(("qat",))
+
+
+@pytest.mark.parametrize("limit", [-1.0, 101.0, float("nan")])
+def test_a_drift_that_cannot_be_is_refused(limit: float) -> None:
+    with pytest.raises(UsageError, match="points of drift; from 0 to 100 make sense"):
+        Wish((AUTO,), limit)
+
+
+def test_the_interval_of_a_mean_is_the_textbooks() -> None:
+    mean, low, high = mean_interval([1.0, 2.0, 3.0, 4.0])
+    assert mean == 2.5
+    assert high - mean == pytest.approx(1.959964 * 1.2909944 / 2, rel=1e-6)
+    assert mean - low == pytest.approx(high - mean)
+    assert mean_interval([5.0]) == (5.0, -float("inf"), float("inf"))
+
+
+def score(divergence: float, latency: float, size: int) -> Score:
+    return replace_score(Scripted({}).score(9), divergence, latency, size)
+
+
+def replace_score(old: Score, divergence: float, latency: float, size: int) -> Score:
+    return Score(old.top1, old.agreement, old.snr_db, divergence, latency, size)
+
+
+def test_the_front_holds_what_nothing_beats(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [("float16", score(0.0, 2.0, 60), 2.0, 60), ("dynamic", score(0.1, 2.0, 30), 2.0, 30)]
+    monkeypatch.setattr("edgenet.host.remedy.options._formats", lambda *_: iter(rows))
+    judge: Any = Scripted({})
+    judge.reference = type("Reference", (), {"latency_ms": 2.0, "model": bytes(100)})
+    steps = [
+        Step("plain", "", score(0.2, 1.0, 25), None, kept=True),
+        Step("mse", "", score(0.3, 1.0, 25), (-0.1, -0.2, 0.0), kept=False),
+        Step("bias", "", score(0.1, 1.0, 25), (0.1, 0.05, 0.2), kept=True),
+        Step("layers", "", score(0.1, 1.0, 25), None, kept=False),
+    ]
+    found = options(judge, PLAIN, steps)
+    assert {option.name: option.front for option in found} == {
+        "fp32": False,  # float16 is as good and smaller
+        "int8": False,
+        "int8 + mse": False,
+        "int8 + bias": True,
+        "float16": True,
+        "dynamic": False,
+    }
+
+
+def some_report(**changes: Any) -> RemedyReport:
+    steps = (
+        Step("plain", "", score(0.2, 1.0, 25), None, kept=True),
+        Step("bias", "biases move", score(0.1, 1.0, 25), (0.1, 0.05, 0.2), kept=True),
+        Step("layers", "", score(0.1, 1.0, 25), None, kept=False),
+    )
+    used = Calibration("digits train", 8, 3, "minmax", ())
+    rows = (Option("fp32", None, 2.0, 100, True), Option("int8", steps[0].score, 1.0, 25, False))
+    whole = RemedyReport(
+        used, PICTURES, 3, steps, ("bias",), (), 1.0, False, rows, "A CPU"
+    )  # fmt: skip
+    return replace_struct(whole, **changes)
+
+
+def replace_struct(whole: RemedyReport, **changes: Any) -> RemedyReport:
+    import msgspec
+
+    return msgspec.structs.replace(whole, **changes)
+
+
+def test_the_text_tells_what_each_remedy_gained_and_what_else_could_run() -> None:
+    words = report.text(some_report())
+    assert "calibrated with 8 pictures of digits train, measured on 1000 others (seed 3)" in words
+    assert "plain   -0.90  -1.54 to -0.25     99.10%  17.4 dB         0.2" in words
+    assert [line.split()[-3:] for line in words.splitlines() if line.startswith("bias")] == [
+        ["kept", "biases", "move"]
+    ]
+    assert "nothing to do" in words
+    assert "on this machine (A CPU; LiteRT, 1 thread; * on the Pareto front)" in words
+    assert "applied: bias" in words
+
+
+def test_the_refusal_names_the_loss_its_interval_and_the_limit() -> None:
+    assert report.refusal(some_report()) == (
+        "int8 loses 0.90 points of top-1 on 1000 training pictures, with 95 % confidence no more "
+        "than 1.54, and --max-drift is 1"
+    )
+
+
+def run(*words: str | Path) -> click.testing.Result:
+    return click.testing.CliRunner().invoke(main, [str(word) for word in words])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--remedy", "bais"), "no remedy 'bais'; did you mean 'bias'? (auto, bias, equalize"),
+        (("--remedy", "auto,bias"), "no remedy 'auto'; did you mean 'auto'?"),
+        (("--max-drift", "1"), "--max-drift is about remedies; give --remedy auto or their names"),
+        (("--remedy", "none", "--qat-epochs", "1"), "--qat-epochs is about remedies"),
+        (("--remedy", "qat"), "the remedy qat trains; say how long with --qat-epochs N"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(words: tuple[str, ...], said: str) -> None:
+    result = run("quantize", "nowhere", "--data", "digits", *words)
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+def test_remedies_without_pictures_are_refused() -> None:
+    result = run("export", "--target", "rpi", "--remedy", "auto")
+    assert result.exit_code == 2
+    assert "--remedy has no effect on a recorded calibration; drop it, or" in result.output
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkpoint")
+    torch.manual_seed(0)
+    network = build(SPEC)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_var.uniform_(0.5, 1.5)
+            module.bias.data.normal_(0, 0.2)
+    checkpoints.save(folder, Checkpoint(spec=SPEC), network.state_dict())
+    return folder
+
+
+@pytest.mark.slow
+def test_quantize_writes_the_remedied_weights_and_export_names_the_remedies(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "int8"
+    words = ("--data", "digits", "--calib-samples", "32", "--remedy", "bias", "-o", out)
+    result = run("quantize", checkpoint, *words, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["remedies"] == ["bias"]
+    assert found["held_back"] >= 500
+    assert found["steps"][1]["score"]["snr_db"] > found["steps"][0]["score"]["snr_db"]
+    record = checkpoints.read_record(out)
+    assert checkpoints.has_int8(record)
+    assert record.calibration is not None
+    assert record.calibration.remedies == ("bias",)
+
+    result = run("export", "--target", "rpi", "--model", out, "-o", tmp_path / "bundle")
+    assert result.exit_code == 0, result.output
+    assert "remedies: bias" in result.output
+
+    result = run("quantize", out, "--data", "digits")
+    assert result.exit_code == 2
+    assert "holds weights for int8, which a plain calibration would drop" in result.output
+
+
+@pytest.mark.slow
+def test_a_limit_that_no_remedy_keeps_ends_with_code_3_and_the_table(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    words = ("--data", "digits", "--calib-samples", "16", "--remedy", "equalize")
+    out = tmp_path / "bundle"
+    result = run(
+        *("export", "--target", "rpi", "--model", checkpoint, *words),
+        *("--max-drift", "0", "-o", out),
+    )
+    assert result.exit_code == 3, result.output
+    for name in ("fp32", "int8 + equalize", "int16x8", "float16", "dynamic"):
+        assert f"\n{name} " in result.output
+    assert "edgenet train --qat --init" in result.output
+    assert not out.exists()
