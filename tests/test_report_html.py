@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgenet.report import html, plot
+from edgenet.report import html, plot, profile_page
 from edgenet.report.html import Markup, Section
 from edgenet.report.plot import Axes, Series
+from edgenet.spec import VARIANTS
 
 times = st.floats(min_value=1e-3, max_value=1e4, allow_nan=False)
 
@@ -140,3 +141,12 @@ def test_bars_are_as_long_as_their_parts() -> None:
 def test_no_bars_and_no_series_are_drawn_as_nothing() -> None:
     assert "<rect" not in plot.bars([], unit="ms", title="")
     assert "nan" not in plot.plot([], Axes("x", "y"), title="")
+
+
+def test_every_variant_has_a_colour_of_its_own_in_light_and_dark():
+    style = html.page("a title", [])
+    colours = {profile_page.colour_of(variant) for variant in VARIANTS}
+    assert len(colours) == len(VARIANTS)
+    for colour in colours:
+        assert style.count(f"--s{colour}: #") == 2
+        assert f".s{colour} {{ --c: var(--s{colour}); }}" in style

@@ -1,7 +1,7 @@
 """Small SVG plots for the report page: lines, dots and bars whose colours the style sheet gives.
 
 A plot is drawn ``WIDTH`` units wide so that its text stays readable on a phone; the page sets
-several side by side where there is room.  Series are coloured by number (classes s1 to s7).
+several side by side where there is room.  Series are coloured by number (classes s1 to s8).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Series:
     """Points of one colour.
 
     Attributes:
-        colour: 1 to 7; the style sheet's.
+        colour: 1 to 8; the style sheet's.
         points: x and y, in the order to draw.
         label: shown when pointed at.
         kind: a line, a filled outline, a staircase that steps up at each x, dots, or marks, which
@@ -104,7 +104,7 @@ def bars(
     """Horizontal bars, each of parts laid end to end.
 
     Args:
-        rows: a label, and its parts: colour 1 to 7, length, and what the part is.
+        rows: a label, and its parts: colour 1 to 8, length, and what the part is.
         unit: of the lengths, written after each bar's total.
         title: read out by screen readers.
     """
@@ -129,7 +129,7 @@ def bars(
 
 
 def legend(labels: Sequence[tuple[int, str]]) -> str:
-    """The key of colours: a number 1 to 7 and what it stands for."""
+    """The key of colours: a number 1 to 8 and what it stands for."""
     items = "".join(f'<li class="s{colour}">{escape(label)}</li>' for colour, label in labels)
     return f'<ul class="legend">{items}</ul>'
 

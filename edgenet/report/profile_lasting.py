@@ -36,7 +36,7 @@ def sections(profile: Profile, colour: int) -> list[Section]:
 
     Args:
         profile: what was measured.
-        colour: of the model, 1 to 7.
+        colour: of the model, 1 to 8.
     """
     found = profile.sustained
     if found is None:

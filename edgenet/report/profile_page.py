@@ -261,5 +261,5 @@ def _variants(profile: Profile) -> list[str]:
 
 
 def colour_of(variant: str) -> int:
-    """The colour of a variant, the same in every plot: 1 to 5."""
+    """The colour of a variant, the same in every plot: 1 to 8."""
     return [*VARIANTS].index(variant) + 1 if variant in VARIANTS else 1

@@ -32,7 +32,7 @@ class Panel:
 
     Attributes:
         title: what it is, with its unit.
-        lines: points of each line and its colour, 1 to 7.
+        lines: points of each line and its colour, 1 to 8.
         height: of its area.
         low: the least value of its axis; from the points when None.
         marks: values at which a dashed line is drawn, with its text.
