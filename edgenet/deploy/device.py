@@ -41,6 +41,8 @@ set -eu
 rm -f "$4"
 systemctl stop "$1" || true
 rm -f "$3" "$5" "$6"
+units=$(dirname "$3")
+rmdir "$units" "$(dirname "$units")" 2>/dev/null || true
 systemctl daemon-reload
 systemctl reset-failed "$1" 2>/dev/null || true
 find "$2" -mindepth 1 -maxdepth 1 ! -name .edgenet -exec rm -rf {} +
