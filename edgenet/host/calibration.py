@@ -137,6 +137,7 @@ def choose(
     Pictures are compared by their decoded pixels, so a copy under another name is found too.
     The first ``skip`` of the draw, and their copies, are left out as well.
     """
+    before = skip
     held_out = set()
     for index in range(len(dataset.evaluation)):
         held_out.add(dataset.evaluation.sha256(index))
@@ -154,6 +155,11 @@ def choose(
             held_out.add(digest)
         else:
             chosen[index] = digest
+    if not chosen and before:
+        raise DataError(
+            f"{dataset.name}: no training picture is left beside the {before} to calibrate with; "
+            "give a smaller --calib-samples"
+        )
     if not chosen:
         raise DataError(
             f"{dataset.name}: every training picture is in the {dataset.evaluation_name} split "

@@ -179,6 +179,11 @@ class TestChoice:
         with pytest.raises(DataError, match="every training picture is in the val split too"):
             choose(two_classes(train=pictures, val=pictures), 2, seed=0)
 
+    def test_a_split_that_calibration_uses_up_is_refused(self) -> None:
+        pictures = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), np.uint8)
+        with pytest.raises(DataError, match="left beside the 4 to calibrate with; give a smaller"):
+            choose(two_classes(train=pictures[:4], val=pictures[4:]), 2, seed=0, skip=4)
+
 
 def two_classes(*, train: np.ndarray, val: np.ndarray) -> Dataset:
     def split(name: str, pixels: np.ndarray) -> ArraySplit:

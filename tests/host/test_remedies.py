@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from edgenet.drift.sqnr import sqnr_db
 from edgenet.host.integer import IntegerGraph
 from edgenet.host.models import Network
 from edgenet.host.models.folded import folded
+from edgenet.host.quantize import example_input
 from edgenet.host.remedy.bias import bias
 from edgenet.host.remedy.candidate import Candidate, Material, Remedy, plain
 from edgenet.host.remedy.equalize import channel_maxima, equalize, pairs
@@ -22,6 +24,10 @@ from edgenet.host.remedy.layers import layers, noisiest
 from edgenet.host.remedy.ranges import mse, percentile
 from edgenet.host.remedy.rounding import rounding
 from edgenet.host.remedy.simulate import scales, walk
+from edgenet.host.to_onnx import to_onnx
+from edgenet.host.to_tflite import to_tflite
+from edgenet.runtime.litert import LiteRT
+from edgenet.runtime.onnx import OnnxRuntime
 from edgenet.spec import ModelSpec, Preprocess
 
 SPEC = ModelSpec("mobilenet_v1", 0.25, tuple("abcdefghij"), Preprocess(16, 16))
@@ -273,6 +279,32 @@ class TestLayers:
         (name,) = found.keep_float
         weights = [conv(c, name).weight for c in (found.network, spoiled)]
         assert torch.equal(*weights)
+
+
+@pytest.mark.parametrize(
+    "remedies",
+    [
+        (percentile, equalize, bias, rounding),
+        *[pytest.param((one,), marks=pytest.mark.slow) for one in (mse, equalize, bias, rounding)],
+    ],
+)
+def test_every_engine_still_gives_what_the_integer_graph_gives(
+    remedies: tuple[Remedy, ...], material: Material, tmp_path: Path
+) -> None:
+    candidate = plain(with_spread_channels(), SPEC, material)
+    for remedy in remedies:
+        candidate = remedy(candidate, replace(material, iterations=50))
+    graph = candidate.calibrator().convert()
+    (tmp_path / "tflite").write_bytes(to_tflite(graph, example_input(SPEC)))
+    (tmp_path / "onnx").write_bytes(to_onnx(graph, example_input(SPEC), int8=True))
+    pixels = (255 * pictures(1, 32)).round().to(torch.uint8).numpy()
+    expected = IntegerGraph(graph).codes(pictures(1, 32)).numpy()
+    tflite, onnx = LiteRT().open(tmp_path / "tflite"), OnnxRuntime().open(tmp_path / "onnx")
+    mine = np.concatenate([tflite.run([(p[None] ^ 128).view(np.int8)])[0] for p in pixels])
+    theirs = np.concatenate([onnx.run([p[None]])[0] for p in pixels]) ^ 128
+    assert len(np.unique(expected)) > 20
+    np.testing.assert_array_equal(mine, expected)
+    np.testing.assert_array_equal(theirs.view(np.int8), expected)
 
 
 def test_the_simulation_is_the_int8_graph_layer_by_layer(material: Material) -> None:
