@@ -56,7 +56,7 @@ def calibration_options(command: FC) -> FC:
             "--calib-method",
             default="minmax",
             show_default=True,
-            metavar="minmax|mse",
+            metavar="minmax|percentile|mse",
             help="How an activation's range is chosen from what was seen.",
         ),
         click.option(

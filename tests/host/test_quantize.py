@@ -155,7 +155,9 @@ def test_every_method_gives_ranges_within_what_was_seen(
 
 class TestChoice:
     def test_an_unknown_method_is_refused_with_the_known_ones(self) -> None:
-        with pytest.raises(UsageError, match=r"'mmse'; did you mean 'mse'\? \(minmax, mse, percentile\)"):
+        with pytest.raises(
+            UsageError, match=r"'mmse'; did you mean 'mse'\? \(minmax, mse, percentile\)"
+        ):
             Choice(open_dataset("digits"), method="mmse")
 
     def test_no_pictures_is_refused(self) -> None:

@@ -7,8 +7,10 @@ quantized layers before it give, towards what the float layer gives.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +28,7 @@ WARM = 0.2
 RATE = 1e-2
 # positions of the output that a layer is fitted to, and those of one step
 POSITIONS, STEP = 8192, 256
+REPORTED = 25
 
 
 def rounding(candidate: Candidate, material: Material) -> Candidate:
@@ -35,18 +38,27 @@ def rounding(candidate: Candidate, material: Material) -> Candidate:
     generator = torch.Generator().manual_seed(material.seed)
     moved = weights = 0
     for done, step in enumerate(walk(changed, material.batches)):
-        material.progress("rounding weights", done, total)
+        tell = partial(_tell, material, done, total)
+        tell(0)
         if step.stays_float:
             continue
-        moved += settle(step, material.iterations, generator)
+        moved += settle(step, material.iterations, generator, tell)
         weights += step.weights.weight.numel()
         if "bias" in candidate.applied:
             correct(step)  # the correction was for other codes
-    material.progress("rounding weights", total, total)
+    _tell(material, total, total, 0)
     return changed.with_remedy("rounding", f"{moved / weights:.1%} of the codes are others")
 
 
-def settle(step: Step, iterations: int, generator: torch.Generator) -> int:
+def _tell(material: Material, layer: int, layers: int, iteration: int) -> None:
+    steps = material.iterations
+    if iteration % REPORTED == 0:
+        material.progress("rounding weights", layer * steps + iteration, layers * steps)
+
+
+def settle(
+    step: Step, iterations: int, generator: torch.Generator, tell: Callable[[int], None]
+) -> int:
     """Rounds one layer's weights in place; gives how many are not on the nearest code."""
     inputs, meant = sampled(step, generator)
     step_size = scales(step.weights)
@@ -61,6 +73,7 @@ def settle(step: Step, iterations: int, generator: torch.Generator) -> int:
     bias = step.weights.bias
     assert bias is not None
     for number in range(iterations):
+        tell(number)
         rows = torch.randint(len(meant), (STEP,), generator=generator)
         up = rectified(learned)
         weight = torch.where(fixed, nearest, floor + up).clamp(-127, 127) * step_size
