@@ -55,9 +55,11 @@ static void fill_dsp(const en_depthwise *conv, const int8_t *row, int8_t *to)
 {
     const int32_t channels = conv->in_channels;
     const int32_t width = 2 * conv->ring_columns;
-    const int32_t last = conv->in_columns - 1;
+    const int32_t columns = conv->in_columns;
+    const int32_t last = columns - 1;
+    const int32_t block = conv->block;
     int32_t channel = 0;
-    for (; (channel + 4) <= conv->block; channel += 4) {
+    for (; (channel + 4) <= block; channel += 4) {
         const int8_t *from = &row[channel];
         int8_t *line = &to[channel * width];
         if (last > 0) {
@@ -72,10 +74,13 @@ static void fill_dsp(const en_depthwise *conv, const int8_t *row, int8_t *to)
             put(&line[3 * width], from[3]);
         }
     }
-    for (; channel < conv->block; channel++) {
+    for (; channel < block; channel++) {
+        const int8_t *from = &row[channel];
         int8_t *line = &to[channel * width];
-        for (int32_t x = 0; x < conv->in_columns; x++) {
-            put(&line[2 * x], row[(x * channels) + channel]);
+        for (int32_t x = 0; x < columns; x++) {
+            put(line, from[0]);
+            from = &from[channels];
+            line = &line[2];
         }
     }
 }
