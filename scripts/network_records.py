@@ -8,6 +8,7 @@ import msgspec
 
 from edgenet.drift.record import DriftReport, Result
 from edgenet.environment import Machine
+from edgenet.host.robustness import Robustness
 
 Way = Literal["plain", "remedies", "qat"]
 REFERENCE, INT8 = "fp32.tflite", "int8.tflite"
@@ -41,12 +42,14 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
         remedies: what was applied, in order.
         keep_float: layers that stay float.
         drift: what ``edgenet evaluate --json`` printed.
+        robustness: what ``edgenet quantize --robustness`` found; None where it was not asked for.
     """
 
     command: str
     remedies: tuple[str, ...]
     keep_float: tuple[str, ...]
     drift: DriftReport
+    robustness: Robustness | None = None
 
     @property
     def int8(self) -> Result:

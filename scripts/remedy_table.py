@@ -3,11 +3,13 @@
 python scripts/remedy_table.py NAME CHECKPOINT WORK OUT
     puts together docs/remedies/NAME.json: of the float CHECKPOINT, of what its training printed
     (OUT/stages/NAME-*.json and OUT/NAME.json) and of WORK, where scripts/measure_networks left a
-    checkpoint WAY, WAY.drift.json and WAY.command for each way
+    checkpoint WAY, WAY.drift.json, WAY.command and what 'edgenet quantize --json' printed,
+    WAY.report, for each way
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,9 +18,10 @@ import msgspec
 from network_records import Compared, Made, Outcome, Way
 
 from edgenet.architecture import parse_name
-from edgenet.drift.record import DriftReport
+from edgenet.drift.record import Change, DriftReport
 from edgenet.environment import Probe
 from edgenet.host import checkpoint as checkpoints
+from edgenet.host.robustness import Robustness
 
 REMEDIES = Path(__file__).resolve().parent.parent / "docs" / "remedies"
 WAYS: dict[Way, str] = {"plain": "PTQ, plain", "remedies": "PTQ with remedies", "qat": "QAT"}
@@ -64,6 +67,7 @@ def section(found: Mapping[str, Compared]) -> list[str]:
         "|---|---|---:|" + "---:|" * len(WAYS),
         *(row(one) for one in found.values()),
         "",
+        *robust(found),
         *applied(found),
         *short(found),
         *missing(found),
@@ -83,11 +87,27 @@ def cell(made: Made) -> str:
     """What one way gave."""
     drift = made.int8.drift
     assert drift is not None
-    change = drift.top1
-    return (
-        f"{made.int8.top1.value:.2%}, {100 * change.value:+.2f} "
-        f"({100 * change.low:+.2f} to {100 * change.high:+.2f}), {drift.agreement.value:.2%}"
+    return f"{made.int8.top1.value:.2%}, {points(drift.top1)}, {drift.agreement.value:.2%}"
+
+
+def points(change: Change) -> str:
+    """A change with its interval."""
+    return f"{100 * change.value:+.2f} ({100 * change.low:+.2f} to {100 * change.high:+.2f})"
+
+
+def robust(found: Mapping[str, Compared]) -> list[str]:
+    """Whether the pictures of plain calibration matter."""
+    told = []
+    for name, one in found.items():
+        other = one.ways["plain"].robustness if "plain" in one.ways else None
+        if other is not None:
+            verdict = "the same" if other.same else "**not the same**"
+            told.append(f"- {name}: {points(other.change)}, {verdict}")
+    said = (
+        "Plain int8 calibrated with as many other pictures, none in common "
+        "(`edgenet quantize --robustness`), against the first, in points of top-1:"
     )
+    return [said, "", *told, ""] if told else []
 
 
 def applied(found: Mapping[str, Compared]) -> list[str]:
@@ -172,7 +192,14 @@ def made(work: Path, way: Way) -> Made:
         remedies=calibration.remedies,
         keep_float=calibration.keep_float,
         drift=msgspec.json.decode((work / f"{way}.drift.json").read_bytes(), type=DriftReport),
+        robustness=robustness(work / f"{way}.report"),
     )
+
+
+def robustness(report: Path) -> Robustness | None:
+    """What a report of ``edgenet quantize --json`` says of it."""
+    found = json.loads(report.read_bytes()) if report.is_file() else {}
+    return msgspec.convert(found.get("robustness"), Robustness | None)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -131,3 +132,19 @@ def test_what_is_not_measured_yet_is_named(measured: Callable[..., Any]) -> None
     del found["mobilenet_v2_1.0_64"].ways["qat"], found["mobilenet_v1_1.0_64"]
     text = "\n".join(table.section(found))
     assert "Not measured yet: mobilenet_v1_1.0_64, mobilenet_v2_1.0_64 (QAT)." in text
+
+
+def test_whether_the_calibration_pictures_matter_is_told(measured: Callable[..., Any]) -> None:
+    table, records = sys.modules["remedy_table"], sys.modules["network_records"]
+    one = measured("mobilenet_v1_0.25_64", plain=5)
+    assert "none in common" not in "\n".join(table.section({"mobilenet_v1_0.25_64": one}))
+    plain = one.ways["plain"]
+    drift = plain.int8.drift
+    other = records.Robustness(
+        dataset="noise", split="val", calibrated=200, top1=(plain.int8.top1, plain.int8.top1),
+        change=drift.top1, agreement=drift.agreement, snr_db=None, same=False,
+    )  # fmt: skip
+    one.ways["plain"] = msgspec.structs.replace(plain, robustness=other)
+    text = "\n".join(table.section({"mobilenet_v1_0.25_64": one}))
+    assert "- mobilenet_v1_0.25_64: -0.50 (" in text
+    assert "**not the same**" in text
