@@ -57,6 +57,53 @@ def test_json_holds_the_record_and_no_place_of_this_machine(folder, tmp_path):
     assert str(tmp_path) not in result.stdout
 
 
+QAT = ("--qat", "--accelerator", "cpu", "--logger", "none")
+
+
+@pytest.mark.slow
+def test_training_with_int8s_rounding_reports_both_networks(folder, tmp_path):
+    assert run("--data", folder, *SMALL, "-o", tmp_path / "float").exit_code == 0
+    words = ("--init", tmp_path / "float", "--data", folder, "--epochs", 1)
+    result = run(*QAT, *words, "-o", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    assert "  float top-1 " in result.stdout
+    assert "  int8 top-1 " in result.stdout
+    assert "on the 4 pictures of val" in result.stdout
+    assert f"edgenet export --target pc --model {tmp_path / 'run'}\n" in result.stdout
+    assert "measuring the float and the int8 network" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ((), "--qat goes on from a trained checkpoint; name it with --init"),
+        (("--init", "default", "--alpha", 1), "--qat: the network is that of --init; drop --alpha"),
+        (("--init", "default", "--imgsz", 64), "the network is that of --init; drop --imgsz"),
+        (("--init", "default", "--like", "mobilenet_v1_0.25_96"), "drop --like"),
+        (("--init", "default", "--weights", "imagenet"), "those of --init; drop --weights"),
+        (("--init", "default", "--freeze", "0"), "weights meet int8's rounding; drop --freeze"),
+        (("--init", "default", "--float16"), "kept as they are, those of int8 in float32; drop"),
+        (("--init", "default", "--precision", "bf16-mixed"), "coarser than int8's codes; drop"),
+        (("--init", "default", "--recipe", "quick"), "this recipe has no [qat] section"),
+        (("--init", "default", "--set", "ema=0.9"), "no average is kept of weights that are"),
+        (("--init", "default"), "digits has other classes than"),
+        (("--init", "nowhere"), "nothing at 'nowhere'"),
+    ],
+)
+def test_what_makes_no_sense_with_qat_is_refused_in_a_sentence(words, sentence, tmp_path):
+    result = run(*QAT, "--data", "digits", *words, "-o", tmp_path / "run")
+    assert result.exit_code in (1, 2)
+    assert sentence in result.stderr
+    assert result.stderr.strip().splitlines()[-1].startswith("Error: ")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_for_qat_needs_the_option(tmp_path):
+    result = run("--data", "digits", "--recipe", "qat", "-o", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "a recipe with a [qat] section is for --qat" in result.stderr
+
+
 def test_options_override_the_recipe(folder, tmp_path):
     words = ("--recipe", "paper", "--lr", 0.01, "--set", "augment.flip=false", "--json")
     result = run("--data", folder, *SMALL, *words, "-o", tmp_path / "run")
