@@ -290,3 +290,21 @@ def test_a_limit_that_no_remedy_keeps_ends_with_code_3_and_the_table(
         assert f"\n{name} " in result.output
     assert "edgenet train --qat --init" in result.output
     assert not out.exists()
+
+
+@pytest.mark.slow
+def test_training_is_the_last_remedy_and_starts_from_those_before_it(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    words = ("--remedy", "bias,qat", "--qat-epochs", "1", "--calib-samples", "16")
+    out = tmp_path / "int8"
+    result = run("quantize", checkpoint, "--data", "digits", *words, "-o", out, "--json")
+    assert result.exit_code == 0, result.output
+    steps = json.loads(result.stdout)["steps"]
+    assert [step["name"] for step in steps] == ["plain", "bias", "qat"]
+    record, network = checkpoints.load_network(out)
+    assert record.calibration is not None
+    assert record.calibration.remedies == ("bias", "qat")
+    assert record.calibration.training
+    learned = checkpoints.int8_network(out, record, network).state_dict()
+    assert not torch.equal(learned["stem.conv.weight"], network.stem.conv.weight)

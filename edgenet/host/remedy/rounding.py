@@ -82,7 +82,7 @@ def settle(
         if number >= WARM * iterations:
             loss = loss + WEIGHT * undecided(up, _beta(number / iterations))
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     with torch.no_grad():
         up = (rectified(learned) >= 0.5).to(floor.dtype)
@@ -154,4 +154,5 @@ def _columns(step: Step, fed: Tensor) -> Tensor:
         step.module(fed)  # pads as the layer does
     handle.remove()
     conv = step.weights
+    assert isinstance(conv.padding, tuple)
     return functional.unfold(found[0], conv.kernel_size, padding=conv.padding, stride=conv.stride)

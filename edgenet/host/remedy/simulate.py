@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from edgenet.architecture import Layer
 from edgenet.host.models import Network
-from edgenet.host.models.layers import ACTIVATIONS, Convolution
+from edgenet.host.models.layers import ACTIVATIONS, Convolution, Linear
 from edgenet.host.quantize import input_quantization
 from edgenet.host.quantizer import EPS
 from edgenet.host.remedy.candidate import Candidate
@@ -98,6 +98,7 @@ def weights_of(module: nn.Module) -> Weighted:
 def sums(module: nn.Module, x: Tensor, weight: Tensor | None = None) -> Tensor:
     """What a layer gives before its activation, with other weights if there are any."""
     name = "conv.weight" if isinstance(module, Convolution) else "weight"
+    assert isinstance(module, Convolution | Linear)
     activation, module.activation = module.activation, "none"
     try:
         other = {} if weight is None else {name: weight}
