@@ -34,8 +34,10 @@ MAIN = """
 
 #define CANARY 0x6d /* in what no layer may touch, of which assembly is to know no more than C */
 
+#define BYTES ((NET_ARENA_BYTES + 15U) / 16U * 16U) /* so that the end is aligned as the start is */
+
 static int8_t *arena;
-static char mine[NET_ARENA_BYTES]; /* which bytes the layer that runs may touch */
+static char mine[BYTES]; /* which bytes the layer that runs may touch */
 static uint32_t regions[NET_LAYERS][64][2];
 static uint32_t counts[NET_LAYERS];
 static int wrong;
@@ -43,15 +45,15 @@ static int wrong;
 /* Only what a layer may touch. */
 static void only(uint32_t layer)
 {
-    __asan_unpoison_memory_region(arena, NET_ARENA_BYTES);
+    __asan_unpoison_memory_region(arena, BYTES);
     memset(mine, 0, sizeof mine);
     for (uint32_t i = 0; i < counts[layer]; i++) {
         memset(&mine[regions[layer][i][0]], 1, regions[layer][i][1]);
     }
-    for (uint32_t at = 0; at < NET_ARENA_BYTES; at++) {
+    for (uint32_t at = 0; at < BYTES; at++) {
         arena[at] = mine[at] ? arena[at] : CANARY;
     }
-    __asan_poison_memory_region(arena, NET_ARENA_BYTES);
+    __asan_poison_memory_region(arena, BYTES);
     for (uint32_t i = 0; i < counts[layer]; i++) {
         __asan_unpoison_memory_region(&arena[regions[layer][i][0]], regions[layer][i][1]);
     }
@@ -61,8 +63,8 @@ static void check(void *context, uint32_t layer, const int8_t *output, uint32_t 
 {
     const uint32_t *crcs = (const uint32_t *)context;
     wrong |= net_en_crc32(0, output, (int32_t)size) != crcs[layer];
-    __asan_unpoison_memory_region(arena, NET_ARENA_BYTES);
-    for (uint32_t at = 0; at < NET_ARENA_BYTES; at++) {
+    __asan_unpoison_memory_region(arena, BYTES);
+    for (uint32_t at = 0; at < BYTES; at++) {
         wrong |= !mine[at] && (arena[at] != CANARY);
     }
     if (layer + 1 < NET_LAYERS) {
@@ -72,7 +74,7 @@ static void check(void *context, uint32_t layer, const int8_t *output, uint32_t 
 
 int main(void)
 {
-    arena = (int8_t *)malloc(NET_ARENA_BYTES);
+    arena = (int8_t *)malloc(BYTES);
     for (uint32_t layer = 0; layer < NET_LAYERS; layer++) {
         if (scanf("%u", &counts[layer]) != 1 || counts[layer] > 64) {
             return 3;
