@@ -98,6 +98,14 @@ def test_what_makes_no_sense_with_qat_is_refused_in_a_sentence(words, sentence, 
     assert not (tmp_path / "run").exists()
 
 
+def test_qat_trains_on_one_device(folder, tmp_path):
+    assert run("--data", folder, *SMALL, "-o", tmp_path / "float").exit_code == 0
+    words = ("--init", tmp_path / "float", "--data", folder, "--devices", 2)
+    result = run(*QAT, *words, "-o", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "--qat trains on one device; drop --devices and --num-nodes" in result.stderr
+
+
 def test_a_recipe_for_qat_needs_the_option(tmp_path):
     result = run("--data", "digits", "--recipe", "qat", "-o", tmp_path / "run")
     assert result.exit_code == 2

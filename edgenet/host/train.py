@@ -159,6 +159,8 @@ def train(
 
 
 def _trainer(settings: Settings, machine: Machine, run: Run) -> lightning.Trainer:
+    if settings.recipe.qat and machine.devices * machine.nodes > 1:
+        raise UsageError("--qat trains on one device; drop --devices and --num-nodes")
     callbacks: list[lightning.Callback] = [Resumable(run.resume)]
     if settings.patience is not None:
         callbacks += [
