@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -121,8 +121,8 @@ def text(report: RemedyReport) -> str:
         f"calibrated with {used.images} pictures of {used.source}, measured on "
         f"{report.held_back} others (seed {report.seed})",
         table(
-            ["remedy", "top-1", "95 % interval", "agreement", "SQNR", "divergence", "", ""],
-            [_row(step) for step in report.steps],
+            ["remedy", "top-1", "95 % interval", "agreement", "SQNR", "divergence", "", "", ""],
+            _rows(report.steps),
         ),
         f"applied: {', '.join(report.remedies) or 'nothing'}",
     ]
@@ -153,15 +153,29 @@ def refusal(report: RemedyReport) -> str:
     )
 
 
-def _row(step: Step) -> list[str]:
-    score = step.score
-    if step.name == "plain":
-        verdict = ""
-    elif step.gain is None:
-        verdict = "nothing to do"
-    else:
+def _rows(steps: Sequence[Step]) -> Iterator[list[str]]:
+    base: Score | None = None
+    for step in steps:
+        score = step.score
         verdict = "kept" if step.kept else "left out"
-    return [step.name, *_drift(score), _db(score), f"{score.divergence:.2g}", verdict, step.note]
+        if base is None:
+            verdict = gained = ""
+        elif step.gain is None:
+            verdict, gained = "nothing to do", ""
+        else:
+            gained = _gained(score, base)
+        figures = (*_drift(score), _db(score), f"{score.divergence:.2g}")
+        yield [step.name, *figures, verdict, gained, step.note]
+        base = score if step.kept else base
+
+
+def _gained(score: Score, base: Score) -> str:
+    """Against what it was built on: points of top-1, points of agreement, dB."""
+    points = 100 * (score.top1.value - base.top1.value)
+    same = 100 * (score.agreement.value - base.agreement.value)
+    known = score.snr_db is not None and base.snr_db is not None
+    db = f", {score.snr_db - base.snr_db:+.1f} dB" if known else ""  # type: ignore[operator]
+    return f"gained {points:+.2f} top-1, {same:+.2f} agreement{db}"
 
 
 def _drift(score: Score) -> tuple[str, str, str]:

@@ -143,12 +143,14 @@ class TestRanges:
         assert found.applied == (remedy.__name__,)
         assert snr(found, rare) > snr(first, rare) + gain
 
+    @pytest.mark.slow
     def test_one_way_of_choosing_takes_the_place_of_the_other(self) -> None:
         material = with_white(384)
         first = plain(with_outlier(12), SPEC, material)
         found = percentile(first, material)
         assert mse(replace(found, ranges=first.ranges), material).applied == ("mse",)
 
+    @pytest.mark.slow
     def test_ranges_without_rare_values_are_left_alone(self, material: Material) -> None:
         saturated = folded(network())
         conv(saturated, "stem").bias.data += 20  # all of its values are 6
@@ -267,6 +269,7 @@ class TestLayers:
         assert found.keep_float == ("blocks.1.pointwise",)
         assert found.applied == ("layers",)
 
+    @pytest.mark.slow
     def test_a_layer_that_helps_nothing_is_not_kept(self, material: Material) -> None:
         first = plain(network(), SPEC, material)
         judged = replace(material, better=lambda a, b: False)
