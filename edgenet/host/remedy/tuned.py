@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -13,19 +12,17 @@ from edgenet.host.remedy.candidate import Candidate, Material
 
 
 def tuned(candidate: Candidate, material: Material) -> Candidate:
-    """Weights and ranges that ``edgenet.host.qat`` trained; every layer is int8."""
+    """Weights and ranges that ``edgenet.host.qat`` trained; layers that are float stay so."""
     # it imports Lightning, which the other remedies do without
     from edgenet.host.qat import tune
 
     training = material.training
     if training is None:
         raise ValueError("training needs a checkpoint and pictures")
-    others = tuple(name for name in candidate.applied if name != "layers")
-    start = replace(candidate, keep_float=(), applied=others)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         record = msgspec.structs.replace(
-            training.checkpoint, calibration=start.recorded(training.used)
+            training.checkpoint, calibration=candidate.recorded(training.used)
         )
         weights = candidate.network.state_dict()
         checkpoints.save_int8(training.model, folder / "start", record, weights)
@@ -41,7 +38,7 @@ def tuned(candidate: Candidate, material: Material) -> Candidate:
         found, network = checkpoints.load_network(folder / "tuned")
         learned = checkpoints.int8_network(folder / "tuned", found, network)
     assert found.calibration is not None
-    return start.with_remedy(
+    return candidate.with_remedy(
         "qat",
         f"{training.epochs} epochs",
         network=learned,
