@@ -9,6 +9,7 @@ from pathlib import Path
 
 import layers
 import numpy as np
+from toolchains import HOST
 
 from edgenet import image, resize
 from edgenet.spec import Preprocess, TensorSpec
@@ -99,9 +100,7 @@ class Driver:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         sources = [DRIVER, *sorted(layers.SOURCES.glob("en_image*.c"))]
-        flags = ["-O1", *layers.STRICT, *layers.SANITIZERS, f"-I{layers.SOURCES}"]
-        command = ["cc", *flags, *map(str, sources), "-o", str(folder / "driver")]
-        subprocess.run(command, check=True)
+        HOST.build([*layers.STRICT, f"-I{layers.SOURCES}", *sources], folder / "driver")
 
     def run(self, records: bytes) -> bytes:
         done = subprocess.run(
