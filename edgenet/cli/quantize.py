@@ -95,9 +95,10 @@ def command(
 def _compared(
     output: Path, choice: Choice, quantized: Callable[[Choice, Path], object], progress: Progress
 ) -> Robustness:
+    from edgenet import target
     from edgenet.host.robustness import robustness
 
-    return robustness(output, choice, quantized, progress=progress)
+    return robustness(output, choice, quantized, target.load("pc"), progress=progress)
 
 
 def _tell(

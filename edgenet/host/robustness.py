@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from edgenet import target
+from edgenet.bundle import Bundle
 from edgenet.dataset import Dataset, Progress, silent
 from edgenet.drift.answers import Answers, answer
 from edgenet.drift.compare import compare, ranks
@@ -24,6 +24,7 @@ from edgenet.environment import usable_cores
 from edgenet.host.calibration import Choice, disjoint
 from edgenet.host.export import export
 from edgenet.spec import Variant
+from edgenet.target import Target
 
 VARIANT: Variant = "int8.tflite"
 
@@ -56,6 +57,7 @@ def robustness(
     first: Path,
     choice: Choice,
     again: Callable[[Choice, Path], object],
+    computer: Target,
     *,
     progress: Progress = silent,
 ) -> Robustness:
@@ -66,6 +68,7 @@ def robustness(
         choice: its pictures.
         again: quantizes the same network with the pictures of a choice, as ``first`` was, and
             writes the checkpoint to a folder.
+        computer: this machine, which runs int8.tflite.
         progress: told of each stage.
 
     Raises:
@@ -76,15 +79,17 @@ def robustness(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         again(other, folder / "checkpoint")
-        one = _answers(first, choice.dataset, folder / "one", progress)
-        two = _answers(folder / "checkpoint", choice.dataset, folder / "two", progress)
+        alone = msgspec.structs.replace(computer.description, variants=(VARIANT,))
+        runner = replace(computer, description=alone)
+        bundles = [
+            export(checkpoint, runner, folder / place, progress=progress)
+            for place, checkpoint in (("one", first), ("two", folder / "checkpoint"))
+        ]
+        one, two = (_answers(bundle, choice.dataset, progress) for bundle in bundles)
     return compared(choice, one, two)
 
 
-def _answers(checkpoint: Path, dataset: Dataset, folder: Path, progress: Progress) -> Answers:
-    computer = target.load("pc")
-    alone = msgspec.structs.replace(computer.description, variants=(VARIANT,))
-    bundle = export(checkpoint, replace(computer, description=alone), folder, progress=progress)
+def _answers(bundle: Bundle, dataset: Dataset, progress: Progress) -> Answers:
     split = dataset.evaluation
     lanes = [open_variants(bundle, (VARIANT,))[0] for _ in range(usable_cores())]
     return answer(bundle, lanes, split, np.arange(len(split)), progress)
