@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from edgenet.errors import ExportError
 from edgenet.host.export import convert
@@ -40,14 +41,18 @@ def _tried(steps: Sequence[Step]) -> Iterator[Row]:
 
 
 def _formats(judge: Judge, plain: Candidate) -> Iterator[Row]:
-    for name, variant in ASKED_FOR.items():
-        try:
-            models = convert(judge.network, plain.calibrator(), judge.spec, [variant])
-        except ExportError:
-            continue  # a network with operators that this precision lacks
-        answers = judge.answers(name, models[variant])
+    variants = list(ASKED_FOR.values())
+    try:
+        models = convert(judge.network, plain.calibrator(), judge.spec, variants)
+    except ExportError:  # the network has operators that one of them lacks
+        models = {}
+        for variant in variants:
+            with suppress(ExportError):
+                models |= convert(judge.network, plain.calibrator(), judge.spec, [variant])
+    for variant, model in models.items():
+        answers = judge.answers(variant, model)
         score = judge.score(answers)
-        yield name, score, score.latency_ms, score.bytes
+        yield variant.removesuffix(".tflite"), score, score.latency_ms, score.bytes
 
 
 def _beats(row: Row, other: Row) -> bool:
