@@ -24,6 +24,13 @@ def test_layers_are_paired_by_their_order():
     assert pair(operators("CONV_2D", "MEAN"), operators("CONV_2D", "MEAN")) == [(1, 1), (2, 2)]
 
 
+def test_a_layer_that_stays_float_is_compared_where_it_hands_on_int8():
+    floats = operators("CONV_2D", "DEPTHWISE_CONV_2D", "MEAN")
+    mixed = operators("DEQUANTIZE", "CONV_2D", "DEPTHWISE_CONV_2D", "QUANTIZE", "MEAN")
+    # the first convolution hands floats on, the second is quantized
+    assert pair(floats, mixed) == [(1, 2), (2, 4), (3, 5)]
+
+
 def test_other_operators_are_refused_by_name():
     with pytest.raises(UsageError, match=r"operator 1 is PAD in fp32\.tflite and MEAN in int8"):
         pair(operators("CONV_2D", "PAD", "MEAN"), operators("CONV_2D", "MEAN"))

@@ -15,7 +15,6 @@ import torch
 from edgenet import codegen, tflite, verify
 from edgenet import target as targets
 from edgenet.bundle import Calibration
-from edgenet.drift import layers
 from edgenet.errors import ExportError, GraphError, UsageError
 from edgenet.host import checkpoint as checkpoints
 from edgenet.host import export as exporter
@@ -153,19 +152,6 @@ def test_no_layer_kept_is_the_plain_int8_graph(translated):
 def test_generated_c_refuses_float_layers(mixed):
     with pytest.raises(GraphError, match="float"):
         codegen.read(mixed("v1").tflite.read_bytes(), "int8.tflite")
-
-
-def test_layers_are_compared_where_they_hand_on_int8(mixed, translated, tmp_path):
-    floats = tmp_path / "fp32.tflite"
-    floats.write_bytes(translated(**V1)["fp32.tflite"])
-    engine = LiteRT(preserve_all=True)
-    ours, theirs = engine.open(floats), engine.open(mixed("v1").tflite)
-    pairs = layers.pair(ours.operators(), theirs.operators())
-    types = [theirs.tensor_specs()[index].dtype for _, index in pairs]
-    assert len(pairs) == 28
-    # blocks.2.depthwise alone hands floats on
-    assert Counter(types) == {"int8": 27, "float32": 1}
-    assert types[5] == "float32"
 
 
 @pytest.fixture(scope="module")
