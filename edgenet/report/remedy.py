@@ -147,9 +147,9 @@ def refusal(report: RemedyReport) -> str:
     """The sentence of a report that did not pass."""
     top1 = report.score.top1
     return (
-        f"int8 loses {-100 * top1.value:.2f} points of top-1 on {report.held_back} training "
-        f"pictures, with 95 % confidence no more than {-100 * top1.low:.2f}, and --max-drift is "
-        f"{report.max_drift:g}"
+        f"int8 moves top-1 by {100 * top1.value:+.2f} points on {report.held_back} training "
+        f"pictures, with 95 % confidence it loses at most {-100 * top1.low:.2f}, and --max-drift "
+        f"is {report.max_drift:g}"
     )
 
 
