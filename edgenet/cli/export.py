@@ -159,6 +159,10 @@ def _summary(bundle: Bundle, reports: list[Report], *, replaced: bool, onward: b
             f"  calibrated with {calibration.images} pictures of {calibration.source}"
             f" ({calibration.method})"
         )
+        if calibration.remedies:
+            lines.append(f"  remedies: {', '.join(calibration.remedies)}")
+        if calibration.keep_float:
+            lines.append(f"  float in int8: {', '.join(calibration.keep_float)}")
     if onward:
         lines += [
             "Next:",
