@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from norms import scatter
 from torch.fx import GraphModule
 
 from edgenet.host.models import Network, build
@@ -71,12 +72,7 @@ def _translate(
     torch.manual_seed(0)
     network = build(spec).eval()
     # an untrained network's batch norms do nothing and its biases are zero; a trained one's are not
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
-            module.weight.data.uniform_(0.5, 1.5)
-            module.bias.data.normal_(0, 0.2)
+    scatter(network)
     network.classifier.weight.data.normal_(0, 0.1)
     network.classifier.bias.data.normal_(0, 0.3)
     calibrator = Calibrator(network, spec)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from norms import scatter
 from torch.fx import GraphModule, Node
 
 from edgenet.host.fakequant import Activation, FakeQuantized, Weight
@@ -27,12 +27,7 @@ SPEC = ModelSpec("mobilenet_v2", 0.35, tuple("abc"), Preprocess(32, 32))
 def network() -> Network:
     torch.manual_seed(0)
     network = build(SPEC).eval()
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
-            module.weight.data.uniform_(0.5, 1.5)
-            module.bias.data.normal_(0, 0.2)
+    scatter(network)
     return network
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from norms import scatter
 from torch import nn
 
 from edgenet.host.models import build
@@ -24,12 +25,7 @@ def _network(arch: str) -> tuple[nn.Module, ModelSpec]:
     spec = ModelSpec(arch, 0.35, tuple("abc"), Preprocess(32, 32))
     torch.manual_seed(0)
     network = build(spec).eval()
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
-            module.weight.data.uniform_(0.5, 1.5)
-            module.bias.data.normal_(0, 0.2)
+    scatter(network)
     return network, spec
 
 

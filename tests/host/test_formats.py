@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from norms import scatter
 
 from edgenet import golden, image, runtime, tflite, verify
 from edgenet import target as targets
@@ -43,10 +44,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkpoint")
     torch.manual_seed(0)
     network = build(SPEC)
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_var.uniform_(0.5, 1.5)
-            module.bias.data.normal_(0, 0.2)
+    scatter(network, centred=True)
     network.classifier.weight.data.normal_(0, 0.3)
     network.classifier.bias.data.normal_(0, 0.3)
     checkpoints.save(folder, Checkpoint(spec=SPEC), network.state_dict())

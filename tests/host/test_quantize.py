@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from norms import scatter
 
 from edgenet.dataset import Dataset, open_dataset
 from edgenet.dataset.split import ArraySplit
@@ -28,10 +29,7 @@ SPEC = ModelSpec("mobilenet_v1", 0.25, LABELS, Preprocess(64, 64))
 def network() -> Network:
     torch.manual_seed(0)
     network = build(SPEC)
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_var.uniform_(0.5, 1.5)
-            module.bias.data.normal_(0, 0.2)
+    scatter(network, centred=True)
     return network.eval()
 
 

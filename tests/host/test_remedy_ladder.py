@@ -13,6 +13,7 @@ import click.testing
 import numpy as np
 import pytest
 import torch
+from norms import scatter
 
 from edgenet.bundle import Calibration
 from edgenet.cli.main import main
@@ -250,10 +251,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkpoint")
     torch.manual_seed(0)
     network = build(SPEC)
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_var.uniform_(0.5, 1.5)
-            module.bias.data.normal_(0, 0.2)
+    scatter(network, centred=True)
     checkpoints.save(folder, Checkpoint(spec=SPEC), network.state_dict())
     return folder
 
