@@ -166,4 +166,4 @@ def test_a_target_that_takes_no_int8_tflite_refuses_the_option(tmp_path):
     (folder / "target.toml").write_text(kept, encoding="utf-8")
     result = run("export", "--target", folder, "--eliminate-channels", "-o", tmp_path / "bundle")
     assert result.exit_code == 2
-    assert "makes int8.tflite smaller, and target pc takes fp32.tflite" in result.stderr
+    assert "makes int8.tflite smaller, and the bundle is to hold fp32.tflite" in result.stderr
