@@ -157,7 +157,8 @@ def test_target_can_be_named(folder):
     assert result.exit_code == 0
     result = run(TINY, "--source", folder, "--target", "rpi", "--variant", "int8.onnx")
     assert result.exit_code == 1
-    assert "rpi runs int8.tflite, float16.tflite, dynamic.tflite, int16x8.tflite, fp32.tflite, not int8.onnx" in result.stderr
+    assert "rpi runs int8.tflite, " in result.stderr
+    assert ", not int8.onnx" in result.stderr
 
 
 def test_bundle_of_a_target_that_is_not_here_asks_for_one(folder, tmp_path):
