@@ -16,13 +16,8 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 
 from edgenet.host.models.folded import folded
-from edgenet.host.quantize import (
-    ChannelsLast,
-    activation_observers,
-    example_input,
-    input_quantization,
-)
-from edgenet.host.quantizer import EPS, Int8Quantizer
+from edgenet.host.quantize import activation_observers, input_quantization, traced
+from edgenet.host.quantizer import EPS, Int8Quantizer, weight_scales
 from edgenet.host.quiet import quiet_exporters
 from edgenet.spec import ModelSpec
 
@@ -143,9 +138,7 @@ class Weight(FakeQuantizeBase):  # type: ignore[misc]
         self.per_channel = qscheme == torch.per_channel_symmetric
 
     def calculate_qparams(self, weight: Tensor) -> Tensor:
-        """Scales as conversion makes them: the largest weight is code 127."""
-        dims = list(range(int(self.per_channel), weight.ndim))
-        return (weight.abs().amax(dims, keepdim=True) / 127).clamp(min=EPS)
+        return weight_scales(weight, per_channel=self.per_channel)
 
     def forward(self, weight: Tensor) -> Tensor:
         with torch.no_grad():
@@ -194,12 +187,9 @@ class FakeQuantized(nn.Module):
         super().__init__()
         self.classes = len(spec.labels)
         quantizer = TrainingQuantizer(input_quantization(spec.preprocess), keep_float=keep_float)
-        model = ChannelsLast(folded(network)).eval()
-        pictures = example_input(spec).repeat(2, 1, 1, 1)
-        any_number = ({0: torch.export.Dim("pictures")},)
+        graph = traced(folded(network), spec)
         with quiet_exporters():
-            exported = torch.export.export(model, (pictures,), dynamic_shapes=any_number)
-            self.graph: GraphModule = prepare_qat_pt2e(exported.module(), quantizer)
+            self.graph: GraphModule = prepare_qat_pt2e(graph, quantizer)
         self.activations: dict[str, Activation] = activation_observers(self.graph)
 
     def forward(self, pictures: Tensor) -> Tensor:

@@ -58,6 +58,16 @@ def example_input(spec: ModelSpec) -> Tensor:
     return torch.zeros(1, spec.preprocess.height, spec.preprocess.width, 3)
 
 
+def traced(network: nn.Module, spec: ModelSpec) -> GraphModule:
+    """The network's graph in evaluation mode, for any number of pictures; it shares the weights."""
+    model = ChannelsLast(network).eval()
+    pictures = example_input(spec).repeat(2, 1, 1, 1)
+    any_number = ({0: torch.export.Dim("pictures")},)
+    with quiet_exporters():
+        exported = torch.export.export(model, (pictures,), dynamic_shapes=any_number)
+        return exported.module()
+
+
 def input_quantization(preprocess: Preprocess) -> InputQuantization:
     """Scale and zero point for which the int8 input is the pixel minus 128.
 
@@ -107,13 +117,9 @@ class Calibrator:
             keep_float=keep_float,
         )
         # a copy, because a traced graph shares its weights and ``convert`` rounds them
-        model = ChannelsLast(deepcopy(network)).eval()
-        pictures = example_input(spec).repeat(2, 1, 1, 1)
-        any_number = ({0: torch.export.Dim("pictures")},)
+        graph = traced(deepcopy(network), spec)
         with quiet_exporters():
-            exported = torch.export.export(model, (pictures,), dynamic_shapes=any_number)
-            traced = exported.module()
-            self.prepared: GraphModule = prepare_pt2e(traced, quantizer)
+            self.prepared: GraphModule = prepare_pt2e(graph, quantizer)
         self.observers: dict[str, Any] = activation_observers(self.prepared)
 
     def observe(self, batches: Iterable[Tensor]) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
+from torch import Tensor
 from torch.fx import GraphModule, Node
 
 from edgenet.errors import UsageError, unknown
@@ -78,6 +79,15 @@ HARD_SWISH = {aten.hardswish.default, aten.hardswish_.default}
 # each gives an activation with a range of its own
 _COMPUTES = AVERAGES | PRODUCTS | HARD_SWISH
 PRODUCERS = CLAMPS | WEIGHTED | SUMS | _COMPUTES
+
+
+def weight_scales(weight: Tensor, *, per_channel: bool) -> Tensor:
+    """Scales of a layer's int8 weights as conversion makes them, shaped so as to divide these.
+
+    The largest weight, of the layer or of each output channel, is code 127 or -127.
+    """
+    dims = list(range(int(per_channel), weight.ndim))
+    return (weight.abs().amax(dims, keepdim=True) / 127).clamp(min=EPS)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from edgenet.architecture import Layer
 from edgenet.host.models import Network
 from edgenet.host.models.layers import ACTIVATIONS, Convolution, Linear
 from edgenet.host.quantize import input_quantization
-from edgenet.host.quantizer import EPS
+from edgenet.host.quantizer import weight_scales
 from edgenet.host.remedy.candidate import Candidate
 
 Weighted = nn.Conv2d | nn.Linear
@@ -113,13 +113,9 @@ def activated(module: nn.Module, x: Tensor) -> Tensor:
 
 
 def scales(weights: Weighted) -> Tensor:
-    """Of the weights' codes, by output channel; one of a linear layer.
-
-    As the int8 graph has them: the largest weight is code 127 or -127.
-    """
-    flat = weights.weight.detach().abs()
-    most = flat.amax() if isinstance(weights, nn.Linear) else flat.flatten(1).amax(1)
-    return (most / 127).clamp(min=EPS).reshape(-1, *[1] * (flat.ndim - 1))
+    """Of the weights' codes, by output channel; one of a linear layer."""
+    per_channel = isinstance(weights, nn.Conv2d)
+    return weight_scales(weights.weight.detach(), per_channel=per_channel)
 
 
 def on_codes(weights: Weighted) -> Tensor:
