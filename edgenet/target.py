@@ -323,6 +323,8 @@ class Target:
                 f"{self.name} has no choice of engine: the model's format decides"
                 f" ({', '.join(self.backends)}); leave --backend out"
             )
+        if "streams" in options and "streams" not in signature.parameters:
+            raise UsageError(f"{self.name} takes one frame at a time; leave --streams out")
         for name in {"board", "port"} & (options.keys() - signature.parameters.keys()):
             self._refuse_boards(name)
         try:

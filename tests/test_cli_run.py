@@ -161,6 +161,27 @@ def test_target_can_be_named(folder):
     assert ", not int8.onnx" in result.stderr
 
 
+@pytest.mark.parametrize("target", ["pc", "rpi", "arm_cpu"])
+def test_streams_answer_as_one_does(folder, target):
+    answers = [
+        [
+            (one["name"], one["top"])
+            for one in records(
+                run(TINY, "--source", folder, "--target", target, "--streams", streams, "--json")
+            )
+        ]
+        for streams in (1, 3)
+    ]
+    assert len(answers[0]) > 1
+    assert answers[0] == answers[1]
+
+
+def test_target_that_takes_one_frame_at_a_time_refuses_streams(folder):
+    result = run(TINY, "--source", folder, "--target", "coral", "--streams", 2)
+    assert result.exit_code == 2
+    assert "coral takes one frame at a time; leave --streams out" in result.stderr
+
+
 def test_bundle_of_a_target_that_is_not_here_asks_for_one(folder, tmp_path):
     root = Path(shutil.copytree(TINY, tmp_path / "tiny"))
     content = json.loads((root / "manifest.json").read_bytes())
@@ -187,6 +208,8 @@ def test_bundle_of_a_target_that_is_not_here_asks_for_one(folder, tmp_path):
         (["--source", "x", "--threshold", "1.5"], 2, "1.5 is not in the range 0<=x<=1"),
         (["--source", "x", "--top-k", "0"], 2, "0 is not in the range x>=1"),
         (["--source", "x", "--num-threads", "0"], 2, "0 is not in the range x>=1"),
+        (["--source", "-", "--streams", "2"], 2, "standard input is read a picture at a time"),
+        (["--source", "x", "--streams", "0"], 2, "0 is not in the range x>=1"),
     ],
 )
 def test_wrong_words_get_one_sentence(folder, monkeypatch, arguments, code, message):

@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 
 # where a deployment is, if not in /: for tests on a machine that is no device
 ROOT = "EDGENET_DEVICE_ROOT"
-_RUN = ("variant", "num_threads", "backend", "top_k", "threshold", "smooth", "sinks", "actions",
-        "on_interval", "metrics", "view", "view_host", "view_port", "give_up")  # fmt: skip
+_RUN = ("variant", "num_threads", "streams", "backend", "top_k", "threshold", "smooth", "sinks",
+        "actions", "on_interval", "metrics", "view", "view_host", "view_port",
+        "give_up")  # fmt: skip
 _ACTIONS = ("rollback", "status", "remove")
 _SECTIONS = {
     "Service": ("source", "name", "offline"),
     "Instead of deploying": _ACTIONS,
-    "Model": ("variant", "num_threads", "backend"),
+    "Model": ("variant", "num_threads", "streams", "backend"),
     "Answer": run_options.SECTIONS["Answer"],
     "Results": ("sinks", "actions", "on_interval", "metrics"),
     "View": run_options.SECTIONS["View"],
@@ -65,8 +66,9 @@ _SECTIONS = {
 @click.option(
     "--num-threads",
     type=click.IntRange(min=1),
-    help="Threads of the engine.  [default: the target's]",
+    help="Threads of the engine, for a frame.  [default: the target's]",
 )
+@run_options.STREAMS
 @click.option(
     "--backend",
     metavar="NAME",
@@ -226,8 +228,8 @@ def _opened(folder: Path, given: dict[str, Any]) -> tuple[Bundle, Target]:
     if (variant := given["variant"]) is not None and variant not in bundle.variants:
         raise UsageError(f"{folder}: {unknown('variant', variant, bundle.variants)}")
     found = target.load(name)
-    if (backend := given["backend"]) is not None:
-        found.check_options(bundle, backend=backend)
+    asked = {name: given[name] for name in ("streams", "backend") if given[name] is not None}
+    found.check_options(bundle, **asked)
     return bundle, found
 
 

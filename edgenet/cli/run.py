@@ -71,6 +71,9 @@ def command(
             " leaves it alone"
         )
     _check_view(ctx, given)
+    if source == "-" and given["streams"] is not None:
+        # a thread that waits for standard input cannot be ended
+        raise UsageError("standard input is read a picture at a time; leave --streams out")
     with Stop(max_frames=given["max_frames"], duration_s=given["duration"]) as stop:
         _run(Bundle.open(bundle), source, given, stop)
     if stop.signal == signal.SIGINT:
@@ -167,7 +170,7 @@ def _chosen(bundle: Bundle, given: dict[str, Any]) -> dict[str, Any]:
     variant = given["variant"]
     if variant is not None and variant not in bundle.variants:
         raise UsageError(f"{bundle.root}: {unknown('variant', variant, bundle.variants)}")
-    chosen = {name: given[name] for name in ("variant", "backend", "board", "port")}
+    chosen = {name: given[name] for name in ("variant", "streams", "backend", "board", "port")}
     chosen["threads"] = given["num_threads"]
     return {name: value for name, value in chosen.items() if value is not None}
 

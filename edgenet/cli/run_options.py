@@ -39,6 +39,13 @@ class HostPort(click.ParamType[tuple[str, int]]):
         return host.strip("[]") or "127.0.0.1", int(port)
 
 
+STREAMS = click.option(
+    "--streams",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Frames at work at once, each on a copy of the model: more of them a second, each later."
+    "  [default: 1]",
+)
 MODEL = options(
     click.option(
         "--variant",
@@ -49,8 +56,9 @@ MODEL = options(
     click.option(
         "--num-threads",
         type=click.IntRange(min=1),
-        help="Threads of the engine.  [default: the target's]",
+        help="Threads of the engine, for a frame.  [default: the target's]",
     ),
+    STREAMS,
     click.option("--target", type=TargetName(), help="Target to run as.  [default: the bundle's]"),
     click.option(
         "--backend",
@@ -142,7 +150,7 @@ END = options(
     GIVE_UP,
 )
 SECTIONS = {
-    "Model": ("source", "variant", "num_threads", "target", "backend", "board", "port"),
+    "Model": ("source", "variant", "num_threads", "streams", "target", "backend", "board", "port"),
     "Answer": ("top_k", "threshold", "smooth"),
     "Results": ("as_json", "sinks", "actions", "on_interval", "metrics"),
     "View": ("view", "view_host", "view_port", "view_token"),

@@ -6,9 +6,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from edgenet.bundle import Bundle
+from edgenet.environment import usable_cores
 from edgenet.runner import Backend, Footprint, Frame, Prediction
 from edgenet.spec import Variant
+from edgenet.stream import parallel
 from edgenet.stream.classify import Classifier
+
+
+def share(streams: int) -> int:
+    """Threads for each of so many streams, if together they may use every core of this process."""
+    return max(1, usable_cores() // streams)
 
 
 class InProcess:
@@ -17,7 +24,9 @@ class InProcess:
     Args:
         bundle: an opened bundle.
         variant: one that it holds.
-        threads: that the engine may use.
+        threads: that the engine may use for a frame.
+        streams: frames at work at once, each on a copy of the model: more frames a second, of which
+            each takes longer, for the memory of the copies.
         backend: the engine; the one for the variant's format by default.
 
     Attributes:
@@ -31,14 +40,17 @@ class InProcess:
         variant: Variant,
         *,
         threads: int = 1,
+        streams: int = 1,
         backend: Backend | None = None,
     ) -> None:
         self.bundle = bundle
         self.variant = variant
-        self.threads = self.busy_cores = threads
+        self.threads = threads
+        self.streams = streams
+        self.busy_cores = threads * streams
         self.backend = backend
         self.notes: tuple[str, ...] = ()
-        self._classifier: Classifier | None = None
+        self._classifiers: tuple[Classifier, ...] = ()
 
     def prepare(self, workdir: Path) -> Footprint:
         """Load the model; nothing is built, so ``workdir`` stays empty.
@@ -48,8 +60,9 @@ class InProcess:
             EngineError: the engine cannot run the model.
             MissingPackage: the engine is not installed.
         """
-        self._classifier = Classifier.open(
-            self.bundle, self.variant, threads=self.threads, backend=self.backend
+        self._classifiers = tuple(
+            Classifier.open(self.bundle, self.variant, threads=self.threads, backend=self.backend)
+            for _ in range(self.streams)
         )
         return Footprint(flash=self.bundle.record(self.variant).size)
 
@@ -59,10 +72,13 @@ class InProcess:
         Raises:
             RuntimeError: ``prepare`` was not called.
         """
-        if self._classifier is None:
+        if not self._classifiers:
             raise RuntimeError("prepare() comes before run()")
-        yield from map(self._classifier, frames)
+        if self.streams > 1:
+            yield from parallel.predictions(self._classifiers, frames)
+        else:
+            yield from map(self._classifiers[0], frames)
 
     def close(self) -> None:
         """Let go of the model."""
-        self._classifier = None
+        self._classifiers = ()

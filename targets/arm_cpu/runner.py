@@ -6,11 +6,10 @@ from pathlib import Path
 
 from edgenet import runtime
 from edgenet.bundle import Bundle
-from edgenet.environment import usable_cores
 from edgenet.errors import EdgenetError, TargetError, UsageError, unknown
 from edgenet.runner import Footprint, Runner
 from edgenet.spec import Variant
-from edgenet.stream.runner import InProcess
+from edgenet.stream.runner import InProcess, share
 from edgenet.target import Target
 
 from .fastest import Fastest, fastest
@@ -24,6 +23,7 @@ def runner(
     *,
     variant: Variant | None = None,
     threads: int | None = None,
+    streams: int = 1,
     backend: str = "auto",
 ) -> Runner:
     """Open a bundle on every core that this process may use.
@@ -32,7 +32,8 @@ def runner(
         target: this one.
         bundle: an opened bundle.
         variant: the model to run; by default the int8 one of the backend, else the float one.
-        threads: that the engine may use.
+        threads: that the engine may use for a frame.
+        streams: frames at work at once.
         backend: ``litert``, ``onnx``, or ``auto``: both are measured when the bundle runs on this
             machine for the first time, and the faster one is remembered.
 
@@ -42,17 +43,17 @@ def runner(
     """
     if backend not in BACKENDS:
         raise UsageError(unknown("backend", backend, BACKENDS))
-    threads = threads or usable_cores()
+    threads = threads or share(streams)
     if variant is not None:
         if not variant.endswith(BACKENDS[backend]):
             raise UsageError(f"the backend {backend} does not run {variant}; drop one of the two")
         if variant not in target.runnable:
             raise TargetError(f"{target.name} runs {', '.join(target.runnable)}, not {variant}")
-        return InProcess(bundle, variant, threads=threads)
+        return InProcess(bundle, variant, threads=threads, streams=streams)
     found = candidates(target, bundle, backend)
     if len(found) == 1:
-        return InProcess(bundle, found[0], threads=threads)
-    return OnFastest(bundle, found, threads=threads)
+        return InProcess(bundle, found[0], threads=threads, streams=streams)
+    return OnFastest(bundle, found, threads=threads, streams=streams)
 
 
 def candidates(target: Target, bundle: Bundle, backend: str) -> list[Variant]:
@@ -89,11 +90,12 @@ class OnFastest(InProcess):
     Args:
         bundle: an opened bundle.
         found: the models to choose from.
-        threads: that the engine may use.
+        threads: that the engine may use for a frame.
+        streams: frames at work at once.
     """
 
-    def __init__(self, bundle: Bundle, found: list[Variant], *, threads: int) -> None:
-        super().__init__(bundle, found[0], threads=threads)
+    def __init__(self, bundle: Bundle, found: list[Variant], *, threads: int, streams: int) -> None:
+        super().__init__(bundle, found[0], threads=threads, streams=streams)
         self._found = found
 
     def prepare(self, workdir: Path) -> Footprint:

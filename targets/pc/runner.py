@@ -10,7 +10,12 @@ from edgenet.target import Target
 
 
 def runner(
-    target: Target, bundle: Bundle, *, variant: Variant | None = None, threads: int = 1
+    target: Target,
+    bundle: Bundle,
+    *,
+    variant: Variant | None = None,
+    threads: int = 1,
+    streams: int = 1,
 ) -> Runner:
     """Open a bundle, by default its first variant that an engine here can run, on one thread."""
-    return InProcess(bundle, variant or target.choose(bundle), threads=threads)
+    return InProcess(bundle, variant or target.choose(bundle), threads=threads, streams=streams)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from edgenet.bundle import Bundle
-from edgenet.environment import usable_cores
 from edgenet.errors import TargetError
 from edgenet.runner import Runner
 from edgenet.spec import Variant
-from edgenet.stream.runner import InProcess
+from edgenet.stream.runner import InProcess, share
 from edgenet.target import Target
 
 
 def runner(
-    target: Target, bundle: Bundle, *, variant: Variant | None = None, threads: int | None = None
+    target: Target,
+    bundle: Bundle,
+    *,
+    variant: Variant | None = None,
+    threads: int | None = None,
+    streams: int = 1,
 ) -> Runner:
     """Open a bundle, by default its int8 model, on every core that this process may use.
 
@@ -22,4 +26,4 @@ def runner(
     variant = variant or target.choose(bundle)
     if variant not in target.runnable:
         raise TargetError(f"{target.name} runs {', '.join(target.runnable)}, not {variant}")
-    return InProcess(bundle, variant, threads=threads or usable_cores())
+    return InProcess(bundle, variant, threads=threads or share(streams), streams=streams)
