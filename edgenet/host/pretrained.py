@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-import safetensors
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
@@ -36,6 +35,7 @@ HALF: tuple[Channels, Channels] = (0.5,) * 3, (0.5,) * 3
 ONE_FOR_ALL: tuple[Channels, Channels] = (114 / 255,) * 3, (0.226,) * 3
 
 FILES = ("model.safetensors", "config.json")
+SUFFIXES = (".safetensors", ".pth", ".pt")
 
 PUBLISHED: Mapping[tuple[str, float], str] = {
     ("mobilenet_v1", 1.0): "timm/mobilenetv1_100.ra4_e3600_r224_in1k",
@@ -52,6 +52,8 @@ PUBLISHED: Mapping[tuple[str, float], str] = {
     ("mobilenet_v3_small_minimalistic", 1.0): "timm/tf_mobilenetv3_small_minimal_100.in1k",
 }
 """Repositories on the Hugging Face hub, by architecture and alpha."""
+
+AGAIN = "the file is damaged: fetch it again"
 
 
 @dataclass(frozen=True)
@@ -92,12 +94,17 @@ class Published:
             What was done, in a sentence.
 
         Raises:
-            CheckpointError: the weights are of another network.
+            CheckpointError: the weights are of another network, or damaged.
         """
         own = model.state_dict()
         found = translate(self.weights, spec.arch, own)
         found = {name: tensor.to(own[name].dtype) for name, tensor in found.items()}
         self._equalize(found, spec)
+        for name, tensor in found.items():
+            if not tensor.isfinite().all():
+                raise CheckpointError(
+                    f"{self.source}: {name} holds values that are no numbers; {AGAIN}"
+                )
         model.load_state_dict(own | found)
         kept = "head and all" if "classifier.weight" in found else "with a new head"
         return f"starting from {self.source}, {kept}"
@@ -142,7 +149,7 @@ def find(weights: str, arch: str, alpha: float) -> Published:
             )
         weights = PUBLISHED[arch, alpha]
     path = Path(weights)
-    if not path.is_file() and re.fullmatch(r"[\w-]+/[\w.-]+", weights) and not path.parent.is_dir():
+    if _of_hub(path, weights):
         path, config = (_fetch(weights, name) for name in FILES)
     else:
         config = path.parent / FILES[1]
@@ -150,11 +157,17 @@ def find(weights: str, arch: str, alpha: float) -> Published:
     return _described(weights, path, tensors, config, arch)
 
 
+def _of_hub(path: Path, weights: str) -> bool:
+    """Whether a name is of a repository rather than of a file, there or missing."""
+    here = path.is_file() or path.parent.is_dir() or path.suffix in SUFFIXES
+    return not here and re.fullmatch(r"[\w-]+/[\w.-]+", weights) is not None
+
+
 def read(path: Path) -> dict[str, Tensor]:
     """The tensors of a ``.safetensors`` file or of one that ``torch.save`` wrote.
 
     Raises:
-        CheckpointError: there is none, or it holds more than tensors.
+        CheckpointError: there is none, it is damaged, or it holds more than tensors.
     """
     if not path.is_file():
         raise CheckpointError(
@@ -163,16 +176,35 @@ def read(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise CheckpointError(f"{path} is no file of weights alone: {reason}") from error
+        with warnings.catch_warnings(action="ignore"):  # torch's, of bytes that make no sense
+            content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
+    except Exception as error:  # a damaged pickle may raise anything
+        raise CheckpointError(
+            f"{path} is no file of weights alone: it was damaged or cut short (fetch it again), or "
+            "holds more than tensors (save the network's state_dict())"
+        ) from error
     for key in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise CheckpointError(f"{path} holds no table of named weights")
+    if not isinstance(content, dict) or not all(map(_is_weight, content, content.values())):
+        raise CheckpointError(
+            f"{path} holds no table of named weights; give what a network's state_dict() is"
+        )
     return dict(content)
+
+
+def _is_weight(name: Any, value: Any) -> bool:
+    """Whether it is a named tensor that copies as it is: neither sparse, quantized nor complex."""
+    return (
+        isinstance(name, str)
+        and isinstance(value, Tensor)
+        and value.layout is torch.strided
+        and value.device.type == "cpu"
+        and not value.is_quantized
+        and not value.is_complex()
+    )
 
 
 def _described(
@@ -212,17 +244,35 @@ def _three(values: Any, config: Path) -> Channels:
 def _fetch(repository: str, name: str) -> Path:
     """A file of a repository on the hub, from the hub's cache where it is there already."""
     try:
-        import huggingface_hub
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+        from huggingface_hub import errors as hub
+        from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+        # of httpx or httpx2, as the hub's package happens to use it
+        from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
     except ImportError as error:
         raise MissingPackage("huggingface_hub", "host", needed_for="downloading weights") from error
     try:
-        path = Path(huggingface_hub.hf_hub_download(repository, name))
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+        try:
+            path = Path(hf_hub_download(repository, name, local_files_only=True))
+        except hub.LocalEntryNotFoundError:
+            # fails at once, where the download itself tries in silence for half a minute
+            get_hf_file_metadata(hf_hub_url(repository, name))
+            path = Path(hf_hub_download(repository, name))
+    except (hub.RepositoryNotFoundError, hub.HFValidationError) as error:
         raise CheckpointError(
-            f"cannot fetch {name} of {repository} from the hub: {reason}; download it by other "
-            "means and give the file"
+            f"the hub has no repository {repository} that is open to all; see how it is written "
+            "there, or give a file"
+        ) from error
+    except hub.RemoteEntryNotFoundError as error:
+        raise CheckpointError(
+            f"{repository} on the hub has no {name}; give weights in timm's layout, which has both "
+            f"{' and '.join(FILES)}, or a file"
+        ) from error
+    except (HTTPError, OSError) as error:
+        first, beside = (hf_hub_url(repository, one) for one in FILES)
+        raise CheckpointError(
+            f"{repository} cannot be fetched from the hub ({_line(error)}); on a machine that can, "
+            f"fetch {first} and {beside} into one folder, and give --weights FOLDER/{FILES[0]} here"
         ) from error
     # the cache keeps large files under their sha256
     expected = path.resolve().name
@@ -234,3 +284,8 @@ def _fetch(repository: str, name: str) -> Path:
                 "the download was cut short or changed: delete it and try again"
             )
     return path
+
+
+def _line(error: Exception) -> str:
+    """The first line of what an error says, if it says anything."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import published
@@ -180,6 +182,12 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return blob
 
 
+def at_hub(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    place = "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + place)
+
+
 def test_imagenet_is_fetched_from_the_hub_by_architecture_and_alpha(hub: Path) -> None:
     found = pretrained.find("imagenet", "mobilenet_v3_small", 0.5)
     assert found.source == "timm/mobilenetv3_small_050.lamb_in1k"
@@ -200,12 +208,53 @@ def test_a_download_that_changed_is_refused(hub: Path) -> None:
         pretrained.find("imagenet", "mobilenet_v3_small", 0.5)
 
 
-def test_what_the_hub_does_not_give_is_said_with_what_to_do(hub: Path) -> None:
+def test_a_hub_that_is_not_reached_is_said_with_what_to_fetch_elsewhere(
+    hub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    at_hub(monkeypatch, "http://127.0.0.1:9")  # nothing listens there
+    place = "http://127.0.0.1:9/timm/mobilenetv2_100.ra_in1k/resolve/main"
     with pytest.raises(
         CheckpointError,
-        match=r"cannot fetch model\.safetensors of timm/mobilenetv2_100.*other means",
+        match=rf"fetched from the hub \(.*Connection refused\); on a machine that can, fetch "
+        rf"{place}/model\.safetensors and {place}/config\.json into one folder, and give --weights",
     ):
         pretrained.find("imagenet", "mobilenet_v2", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("RepoNotFound", r"the hub has no repository timm/mobilenet_v2 that is open to all; see"),
+        ("EntryNotFound", r"timm/mobilenet_v2 on the hub has no model\.safetensors; give weights"),
+    ],
+)
+def test_what_the_hub_has_not_is_said(
+    code: str, words: str, hub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hub(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(404)
+            self.send_header("X-Error-Code", code)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with HTTPServer(("127.0.0.1", 0), Hub) as server:
+        Thread(target=server.handle_request, daemon=True).start()
+        at_hub(monkeypatch, f"http://127.0.0.1:{server.server_port}")
+        with pytest.raises(CheckpointError, match=words):
+            pretrained.find("timm/mobilenet_v2", "mobilenet_v2", 1.0)
+
+
+def test_a_file_that_is_missing_is_not_looked_for_on_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckpointError, match=r"downloads/v2\.pth"):
+        pretrained.find("downloads/v2.pth", "mobilenet_v2", 1.0)
 
 
 @pytest.mark.network
@@ -268,19 +317,71 @@ def test_a_file_that_is_no_table_of_weights_is_refused(
     torch.save({"epoch": 3}, "epoch.pth")
     torch.save({"weights": torch.zeros(3)}, "other.pth")
     Path("harmful.pth").write_bytes(pickle.dumps(Harmful(), protocol=2))
+    torch.save({1: torch.zeros(3), "conv_stem.weight": torch.zeros(3)}, "keys.pth")
+    torch.save({"conv_stem.weight": torch.zeros(3).to_sparse()}, "sparse.pth")
+    torch.save(torch.nn.Linear(1, 1), "network.pth")
     for name in ("noise.safetensors", "noise.pth"):
         Path(name).write_bytes(b"no weights")
+    for name in ("empty.safetensors", "empty.pth"):
+        Path(name).touch()
+    Path("passwd").write_text("root:x:0:0:root:/root:/bin/bash\n")
     for name, words in {
         "epoch.pth": "no table of named weights",
+        "keys.pth": "no table of named weights",
+        "sparse.pth": "no table of named weights",
         "other.pth": r"in no layout that is known .*called weights; a checkpoint .*--init",
         "harmful.pth": "no file of weights alone",
         "noise.safetensors": "no file of weights alone",
         "noise.pth": "no file of weights alone",
+        "empty.pth": "no file of weights alone: it was damaged or cut short",
+        "empty.safetensors": "no file of weights alone: it was damaged or cut short",
+        "passwd": "no file of weights alone: it was damaged or cut short",
+        "network.pth": r"more than tensors \(save the network's state_dict",
         "nose.pth": "did you mean 'noise.pth'",
     }.items():
-        with pytest.raises(CheckpointError, match=words):
+        with pytest.raises(CheckpointError, match=words) as caught:
             pretrained.find(name, "mobilenet_v2", 1.0)
+        assert "\x1b" not in str(caught.value)
+        assert "\n" not in str(caught.value)
     assert not Path("harm").exists()
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_weights_are_read_or_refused_however_damaged(zipped: bool, tmp_path: Path) -> None:
+    """Bytes are changed, and the file cut, where the pickle stands."""
+    path = tmp_path / "w.pth"
+    weights = {"conv_stem.weight": torch.zeros(4), "bn1.weight": torch.ones(4)}
+    torch.save(weights, path, _use_new_zipfile_serialization=zipped)
+    whole, rng, refused = path.read_bytes(), np.random.default_rng(0), 0
+    for number in range(120):
+        damaged = bytearray(whole[: rng.integers(len(whole))] if number % 3 == 0 else whole)
+        for at in rng.integers(min(len(damaged), 600), size=number % 3) if damaged else ():
+            damaged[at] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            pretrained.read(path)
+        except CheckpointError:
+            refused += 1
+    assert refused > 40
+
+
+def test_a_file_that_may_not_be_read_says_why(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(pretrained, "load_file", closed)
+    with pytest.raises(CheckpointError, match=r"safetensors cannot be read: Permission denied$"):
+        pretrained.read(small)
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    weights = tensors(SMALL)
+    weights["blocks.0.0.bn1.weight"][2] = torch.nan
+    save_file(weights, tmp_path / "w.safetensors")
+    found = pretrained.find(str(tmp_path / "w.safetensors"), "mobilenet_v3_small", 0.5)
+    spec = ModelSpec("mobilenet_v3_small", 0.5, LABELS, Preprocess(32, 32))
+    with pytest.raises(CheckpointError, match=r"no numbers; the file is damaged: fetch it again"):
+        found.give(build(spec), spec)
 
 
 # edgenet train --weights
