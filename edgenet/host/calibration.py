@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +25,8 @@ from edgenet.host.quantizer import CALIBRATION_METHODS
 from edgenet.spec import Preprocess
 
 HELD_BACK = 100
+# different training pictures without which there is nothing to learn from and to measure on
+LEAST = 20
 # few enough for the activations of a 224 px network, enough to keep the threads at work
 BATCH = 8
 
@@ -89,12 +91,8 @@ def shown(
         DataError: the labels differ from the checkpoint's, a picture cannot be read, or every one
             is in the evaluation split too.
     """
-    dataset, spec = choice.dataset, checkpoint.spec
-    if dataset.labels != spec.labels:
-        raise DataError(
-            f"{dataset.name} has the classes {_some(dataset.labels)} and the checkpoint "
-            f"{_some(spec.labels)}; calibrate with the pictures that it was trained with"
-        )
+    dataset = choice.dataset
+    agree(checkpoint, dataset)
     chosen = choose(dataset, choice.samples, seed=choice.seed, skip=choice.skip, progress=progress)
     train = dataset.splits["train"]
     record = Calibration(
@@ -104,7 +102,21 @@ def shown(
         method=choice.method,
         sha256=tuple(chosen.values()),
     )
-    return _batches(train, list(chosen), spec.preprocess, "calibrating", progress), record
+    preprocess = checkpoint.spec.preprocess
+    return _batches(train, list(chosen), preprocess, "calibrating", progress), record
+
+
+def agree(checkpoint: Checkpoint, dataset: Dataset) -> None:
+    """Whether pictures are of the checkpoint's classes.
+
+    Raises:
+        DataError: they are of others.
+    """
+    if dataset.labels != checkpoint.spec.labels:
+        raise DataError(
+            f"{dataset.name} has the classes {_some(dataset.labels)} and the checkpoint "
+            f"{_some(checkpoint.spec.labels)}; calibrate with the pictures that it was trained with"
+        )
 
 
 def disjoint(choice: Choice) -> Choice:
@@ -124,21 +136,47 @@ def disjoint(choice: Choice) -> Choice:
     return replace(choice, skip=choice.samples)
 
 
+def sparing(choice: Choice, *, progress: Progress = silent) -> Choice:
+    """The same draw, of so few pictures that a third of all is left to measure on.
+
+    Raises:
+        DataError: the training split has fewer than ``LEAST`` different pictures, copies of those
+            of the evaluation split aside.
+    """
+    dataset = choice.dataset
+    enough = max(-(-3 * choice.samples // 2), LEAST)
+    if len(dataset.splits["train"]) >= enough + len(dataset.evaluation):
+        return choice
+    drawn = choose(dataset, enough, seed=choice.seed, progress=progress)
+    different = len(set(drawn.values()))
+    if different < LEAST:
+        raise DataError(
+            f"{dataset.name} has {different} different training pictures, and remedies, which are "
+            f"measured on a third that is held back, need at least {LEAST}; add pictures, or "
+            "calibrate with all of them: --remedy none"
+        )
+    if len(drawn) == enough:
+        return choice
+    return replace(choice, samples=min(choice.samples, 2 * different // 3))
+
+
 def choose(
     dataset: Dataset,
     samples: int,
     *,
     seed: int,
     skip: int = 0,
+    without: Collection[str] = (),
     progress: Progress = silent,
 ) -> dict[int, str]:
     """Indices of training pictures and their digests; none is in the evaluation split.
 
     Pictures are compared by their decoded pixels, so a copy under another name is found too.
-    The first ``skip`` of the draw, and their copies, are left out as well.
+    The first ``skip`` of the draw, those whose digests are ``without``, and all their copies are
+    left out as well.
     """
-    before = skip
-    held_out = set()
+    before = skip or len(without)
+    held_out = set(without)
     for index in range(len(dataset.evaluation)):
         held_out.add(dataset.evaluation.sha256(index))
         progress("hashing the evaluation split", index + 1, len(dataset.evaluation))

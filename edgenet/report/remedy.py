@@ -8,7 +8,11 @@ import msgspec
 
 from edgenet.bundle import Calibration
 from edgenet.drift.record import Change, Share
+from edgenet.drift.significance import paired_difference
 from edgenet.report.text import table
+
+MAX_DRIFT = 1.0
+"""Points of top-1 that ``auto`` lets int8 lose, unless told otherwise."""
 
 REMEDIES: Mapping[str, str] = {
     "percentile": "activation ranges without the rarest 0.01 % of values",
@@ -91,10 +95,13 @@ class RemedyReport(msgspec.Struct, frozen=True):
         steps: in the order in which they were tried, ``plain`` first.
         remedies: that are applied.
         keep_float: layers that stay float.
-        max_drift: points of top-1 that int8 may lose; None where nothing was demanded.
+        max_drift: points of top-1 that int8 may lose; None where nothing was demanded, or where
+            ``auto`` had too few pictures to show its own limit.
         passed: whether it loses at most that with 95 % confidence; None where nothing was demanded.
         options: where it does not: all that could be run instead.
         machine: that latencies are of.
+        asked_for: how many calibration pictures were; fewer were used where that would not have
+            left a third of all to measure on.
     """
 
     calibration: Calibration
@@ -107,6 +114,7 @@ class RemedyReport(msgspec.Struct, frozen=True):
     passed: bool | None
     options: tuple[Option, ...]
     machine: str
+    asked_for: int = 0
 
     @property
     def score(self) -> Score:
@@ -120,6 +128,7 @@ def text(report: RemedyReport) -> str:
     lines = [
         f"calibrated with {used.images} pictures of {used.source}, measured on "
         f"{report.held_back} others (seed {report.seed})",
+        *_of_few(report),
         table(
             ["remedy", "top-1", "95 % interval", "agreement", "SQNR", "divergence", "", "", ""],
             _rows(report.steps),
@@ -143,13 +152,34 @@ def text(report: RemedyReport) -> str:
     return "\n".join(lines)
 
 
+def least_drift(pictures: int) -> float:
+    """The smallest loss of top-1, in points, that so many pictures can rule out at 95 %."""
+    return -100 * paired_difference(0, 0, pictures)[0]
+
+
+def _of_few(report: RemedyReport) -> Iterator[str]:
+    """What is otherwise where pictures are few."""
+    used, held_back = report.calibration.images, report.held_back
+    if used < report.asked_for:
+        yield f"{report.asked_for} were asked for; a third of all is held back to measure on"
+    least = least_drift(held_back)
+    if report.max_drift is None and least > MAX_DRIFT:
+        yield (
+            f"{held_back} pictures cannot show that int8 loses less than {least:.1f} points of "
+            "top-1, so no limit is set"
+        )
+
+
 def refusal(report: RemedyReport) -> str:
     """The sentence of a report that did not pass."""
     top1 = report.score.top1
+    assert report.max_drift is not None
+    least = least_drift(report.held_back)
+    few = f"; so few pictures cannot show less than {least:.2f}" if least > report.max_drift else ""
     return (
         f"int8 moves top-1 by {100 * top1.value:+.2f} points on {report.held_back} training "
         f"pictures, with 95 % confidence it loses at most {-100 * top1.low:.2f}, and --max-drift "
-        f"is {report.max_drift:g}"
+        f"is {report.max_drift:g}{few}"
     )
 
 

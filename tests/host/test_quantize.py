@@ -14,7 +14,7 @@ from edgenet.dataset.split import ArraySplit
 from edgenet.errors import CheckpointError, DataError, ExportError, UsageError
 from edgenet.host import calibration
 from edgenet.host import checkpoint as checkpoints
-from edgenet.host.calibration import Choice, choose
+from edgenet.host.calibration import Choice, choose, sparing
 from edgenet.host.checkpoint import Checkpoint
 from edgenet.host.models import Network, build
 from edgenet.host.quantize import Calibrator, example_input, input_quantization
@@ -183,6 +183,37 @@ class TestChoice:
         pictures = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), np.uint8)
         with pytest.raises(DataError, match="left beside the 4 to calibrate with; give a smaller"):
             choose(two_classes(train=pictures[:4], val=pictures[4:]), 2, seed=0, skip=4)
+
+
+class TestSparing:
+    """Remedies are measured on what calibration leaves."""
+
+    @pytest.mark.parametrize(
+        ("there", "asked_for", "used"),
+        [(20, 200, 13), (150, 200, 100), (299, 200, 199), (300, 200, 200), (60, 6, 6)],
+    )
+    def test_a_third_of_few_pictures_is_left(self, there: int, asked_for: int, used: int) -> None:
+        dataset = two_classes(train=noise_of(there), val=noise_of(40, seed=1))
+        assert sparing(Choice(dataset, asked_for)).samples == used
+        # the rest is no copy of what is used
+        chosen = choose(dataset, used, seed=0)
+        rest = choose(dataset, there, seed=0, without=chosen.values())
+        assert set(rest) == set(range(there)) - set(chosen)
+
+    def test_copies_and_evaluation_pictures_do_not_count(self) -> None:
+        own = noise_of(30)
+        dataset = two_classes(train=np.concatenate([own, own, noise_of(9, seed=1)]), val=own[:6])
+        assert sparing(Choice(dataset)).samples == 22  # two thirds of 24 + 9
+
+    def test_fewer_than_20_are_refused_with_what_to_do(self) -> None:
+        dataset = two_classes(train=noise_of(19), val=noise_of(4, seed=1))
+        words = r"pairs has 19 different training pictures.* at least 20; .*--remedy none"
+        with pytest.raises(DataError, match=words):
+            sparing(Choice(dataset, samples=2))
+
+
+def noise_of(count: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, 8, 8, 3), np.uint8)
 
 
 def two_classes(*, train: np.ndarray, val: np.ndarray) -> Dataset:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click.testing
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -17,6 +18,7 @@ from norms import scatter
 
 from edgenet.bundle import Calibration
 from edgenet.cli.main import main
+from edgenet.dataset import open_dataset
 from edgenet.drift.compare import compare
 from edgenet.drift.significance import mean_interval
 from edgenet.errors import UsageError
@@ -144,6 +146,21 @@ def test_the_interval_of_a_mean_is_the_textbooks() -> None:
     assert mean_interval([5.0]) == (5.0, -float("inf"), float("inf"))
 
 
+@pytest.mark.parametrize(
+    ("wish", "pictures", "limit"),
+    [
+        (Wish((AUTO,)), 276, 1.0),
+        (Wish((AUTO,)), 275, None),
+        (Wish((AUTO,), 1.0), 50, 1.0),
+        (Wish(("bias",)), 2000, None),
+    ],
+)
+def test_auto_sets_its_own_limit_where_the_pictures_can_show_it(
+    wish: Wish, pictures: int, limit: float | None
+) -> None:
+    assert ladder.demanded(wish, pictures) == limit
+
+
 def score(divergence: float, latency: float, size: int) -> Score:
     return replace_score(Scripted({}).score(9), divergence, latency, size)
 
@@ -212,6 +229,21 @@ def test_the_refusal_names_the_loss_its_interval_and_the_limit() -> None:
     )
 
 
+def test_the_text_says_how_few_pictures_there_were_and_what_they_cannot_show() -> None:
+    words = report.text(some_report(asked_for=9, max_drift=None, held_back=50))
+    assert "9 were asked for; a third of all is held back to measure on" in words
+    said = "50 pictures cannot show that int8 loses less than 5.3 points of top-1, so no limit is"
+    assert said in words
+    many = report.text(some_report(asked_for=8, max_drift=None))
+    assert "asked for" not in many
+    assert "cannot show" not in many
+
+
+def test_the_refusal_says_where_no_network_could_have_passed() -> None:
+    words = report.refusal(some_report(held_back=50))
+    assert words.endswith("and --max-drift is 1; so few pictures cannot show less than 5.33")
+
+
 def run(*words: str | Path) -> click.testing.Result:
     return click.testing.CliRunner().invoke(main, [str(word) for word in words])
 
@@ -278,6 +310,43 @@ def test_quantize_writes_the_remedied_weights_and_export_names_the_remedies(
     result = run("quantize", out, "--data", "digits")
     assert result.exit_code == 2
     assert "holds weights for int8, which a plain calibration would drop" in result.output
+
+
+def few_digits(folder: Path, each: int) -> Path:
+    """The first pictures of each digit as a folder, and two more to evaluate on."""
+    train = open_dataset("digits").splits["train"]
+    for label in LABELS:
+        found = np.flatnonzero(train.targets == int(label))[: each + 2]
+        for number, index in enumerate(found.tolist()):
+            place = folder / ("train" if number < each else "val") / label
+            place.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(place / f"{index}.png"), train.rgb(index)[..., ::-1])
+    return folder
+
+
+@pytest.mark.slow
+def test_few_pictures_are_parted_and_no_limit_stops_the_ladder(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ladder, "STEPS", dict.fromkeys(ladder.STEPS, lambda candidate, _: candidate))
+    data = few_digits(tmp_path / "data", 3)
+    result = run("quantize", checkpoint, "--data", data, "--remedy", "auto", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "calibrated with 20 pictures of data train, measured on 10 others" in result.output
+    assert "200 were asked for; a third of all is held back to measure on" in result.output
+    assert "10 pictures cannot show that int8 loses less than 23.1 points" in result.output
+    assert result.output.count("nothing to do") == 6
+
+
+def test_too_few_pictures_are_refused_and_nothing_is_written(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    data = few_digits(tmp_path / "data", 1)
+    out = tmp_path / "out"
+    result = run("quantize", checkpoint, "--data", data, "--remedy", "auto", "-o", out)
+    assert result.exit_code == 1
+    assert "data has 10 different training pictures" in result.output
+    assert not out.exists()
 
 
 @pytest.mark.slow

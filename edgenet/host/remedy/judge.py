@@ -12,6 +12,7 @@ import numpy as np
 from torch import nn
 
 from edgenet import image
+from edgenet.bundle import Calibration
 from edgenet.dataset import Progress
 from edgenet.drift.compare import compare
 from edgenet.drift.significance import mean_interval
@@ -48,7 +49,8 @@ class Judge:
     Args:
         network: the float network.
         spec: of the network.
-        choice: the calibration pictures; others of the same draw are held back.
+        choice: where calibration pictures were drawn; others of the same draw are held back.
+        used: the calibration pictures.
         pictures: how many are held back; what is left of the training split where that is less.
         progress: told what is done.
 
@@ -62,6 +64,7 @@ class Judge:
         network: nn.Module,
         spec: ModelSpec,
         choice: Choice,
+        used: Calibration,
         *,
         pictures: int,
         progress: Progress,
@@ -72,7 +75,7 @@ class Judge:
             choice.dataset,
             pictures,
             seed=choice.seed,
-            skip=choice.skip + choice.samples,
+            without=used.sha256,
             progress=progress,
         )
         self.targets = train.targets[list(found)]

@@ -10,7 +10,7 @@ import msgspec
 from edgenet.dataset import Progress, silent
 from edgenet.environment import Probe
 from edgenet.host import checkpoint as checkpoints
-from edgenet.host.calibration import Choice, shown
+from edgenet.host.calibration import Choice, agree, shown, sparing
 from edgenet.host.checkpoint import Checkpoint
 from edgenet.host.remedy.bias import bias
 from edgenet.host.remedy.candidate import Candidate, Material, Remedy, Training, plain
@@ -22,7 +22,7 @@ from edgenet.host.remedy.ranges import mse, percentile
 from edgenet.host.remedy.rounding import rounding
 from edgenet.host.remedy.tuned import tuned
 from edgenet.host.remedy.wish import Wish
-from edgenet.report.remedy import RemedyReport, Step
+from edgenet.report.remedy import MAX_DRIFT, RemedyReport, Step, least_drift
 
 STEPS: Mapping[str, Remedy] = {
     "percentile": percentile,
@@ -50,17 +50,21 @@ def record(
         ExportError: a model cannot be converted.
     """
     checkpoint, network = checkpoints.load_network(model)
+    agree(checkpoint, choice.dataset)
+    asked_for = choice.samples
+    choice = sparing(choice, progress=progress)
     batches, used = shown(checkpoint, choice, progress=progress)
     pictures = list(batches)
     spec = checkpoint.spec
-    judge = Judge(network, spec, choice, pictures=wish.pictures, progress=progress)
+    judge = Judge(network, spec, choice, used, pictures=wish.pictures, progress=progress)
     training = Training(model, checkpoint, used, wish.data, wish.qat_epochs)
     material = Material(pictures, judge.better, training, choice.seed, wish.iterations, progress)
     first = plain(network, spec, material, choice.method)
     best, steps = climb(first, wish, material, judge)
     found = best.recorded(used)
     write(best, model, destination, msgspec.structs.replace(checkpoint, calibration=found))
-    passed = keeps(steps, wish.limit)
+    limit = demanded(wish, len(judge.targets))
+    passed = keeps(steps, limit)
     return RemedyReport(
         calibration=found.record,
         held_back=len(judge.targets),
@@ -68,10 +72,11 @@ def record(
         steps=tuple(steps),
         remedies=found.remedies,
         keep_float=found.keep_float,
-        max_drift=wish.limit,
+        max_drift=limit,
         passed=passed,
         options=tuple(options(judge, first, steps)) if passed is False else (),
         machine=Probe().machine().cpu or "an unknown CPU",
+        asked_for=asked_for,
     )
 
 
@@ -83,9 +88,10 @@ def climb(
     Returns:
         The best candidate, and what was tried.
     """
+    limit = demanded(wish, len(judge.targets))
     steps = [Step("plain", "", judge.score(judge.of(candidate)), None, kept=True)]
     for name in wish.ladder:
-        if wish.auto and keeps(steps, wish.limit):
+        if wish.auto and keeps(steps, limit):
             break
         proposed = STEPS[name](candidate, material)
         score = judge.score(judge.of(proposed))
@@ -97,6 +103,12 @@ def climb(
         steps.append(Step(name, proposed.note, score, gain, kept))
         candidate = proposed if kept else candidate
     return candidate, steps
+
+
+def demanded(wish: Wish, pictures: int) -> float | None:
+    """The limit of a wish; what ``auto`` demands unasked is dropped where it cannot be shown."""
+    unasked = wish.max_drift is None
+    return None if unasked and least_drift(pictures) > MAX_DRIFT else wish.limit
 
 
 def keeps(steps: Sequence[Step], limit: float | None) -> bool | None:

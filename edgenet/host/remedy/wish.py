@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgenet.errors import UsageError, unknown
-from edgenet.report.remedy import REMEDIES
+from edgenet.report.remedy import MAX_DRIFT, REMEDIES
 
 AUTO = "auto"
 NONE = "none"
-MAX_DRIFT = 1.0
 HELD_BACK = 2000
 
 
