@@ -148,6 +148,8 @@ def sparing(choice: Choice, *, progress: Progress = silent) -> Choice:
     if len(dataset.splits["train"]) >= enough + len(dataset.evaluation):
         return choice
     drawn = choose(dataset, enough, seed=choice.seed, progress=progress)
+    if len(drawn) == enough:
+        return choice
     different = len(set(drawn.values()))
     if different < LEAST:
         raise DataError(
@@ -155,8 +157,6 @@ def sparing(choice: Choice, *, progress: Progress = silent) -> Choice:
             f"measured on a third that is held back, need at least {LEAST}; add pictures, or "
             "calibrate with all of them: --remedy none"
         )
-    if len(drawn) == enough:
-        return choice
     return replace(choice, samples=min(choice.samples, 2 * different // 3))
 
 

@@ -205,6 +205,12 @@ class TestSparing:
         dataset = two_classes(train=np.concatenate([own, own, noise_of(9, seed=1)]), val=own[:6])
         assert sparing(Choice(dataset)).samples == 22  # two thirds of 24 + 9
 
+    @pytest.mark.parametrize("asked_for", [6, 20])
+    def test_copies_in_a_split_that_is_large_enough_change_nothing(self, asked_for: int) -> None:
+        own = noise_of(50)
+        dataset = two_classes(train=np.concatenate([own, own]), val=noise_of(90, seed=1))
+        assert sparing(Choice(dataset, asked_for)).samples == asked_for
+
     def test_fewer_than_20_are_refused_with_what_to_do(self) -> None:
         dataset = two_classes(train=noise_of(19), val=noise_of(4, seed=1))
         words = r"pairs has 19 different training pictures.* at least 20; .*--remedy none"
