@@ -97,6 +97,10 @@ def test_logarithmic_ticks_lie_within_their_limits(first: float, second: float) 
     assert all(low * 0.9 <= tick <= high * 1.1 for tick in ticks)
 
 
+def test_logarithmic_ticks_are_round_where_they_span_less_than_a_step() -> None:
+    assert plot.log_ticks(11, 49) == [20.0, 30.0, 40.0]
+
+
 def coordinates(path: str) -> list[float]:
     return [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", path)]
 

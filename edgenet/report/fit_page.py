@@ -2,30 +2,50 @@
 
 from __future__ import annotations
 
+from edgenet.architecture import ARCHITECTURES
 from edgenet.fit.record import Fit, Row
-from edgenet.report import html, plot
-from edgenet.report.fit_text import COSTS, cells, conclusion, heading, headings, notes
+from edgenet.report import html, scatter
+from edgenet.report.fit_text import COSTS, cells, conclusion, heading, headings, notes, over
 from edgenet.report.html import Section
-from edgenet.report.plot import Axes, Series
+from edgenet.report.plot import Axes
+from edgenet.report.scatter import Mark
 
-_OTHERS, _FRONT = 7, 6
+# beyond the outermost points, so that no mark touches the frame
+_BESIDE, _ABOVE = 1.15, 3.0
+_UNKNOWN = "not known to fit"
 
 
 def page(found: Fit) -> str:
     """The whole document."""
-    lead = html.paragraph(heading(found)) + "".join(map(html.note, notes(found)))
+    lead = html.paragraph(heading(found)) + html.remarks(notes(found))
     name = found.board or found.target
     return html.page(f"{name}: what fits", sections(found), lead=lead)
 
 
 def sections(found: Fit) -> list[Section]:
     """The recommendation with the front, and the table of all points."""
-    rows = [cells(found, row, every=True) for row in found.rows if not row.refused]
+    rows = [_cells(found, row) for row in found.rows if not row.refused]
     table = html.table(headings(found, every=True), rows)
-    said = "".join(map(html.paragraph, conclusion(found).splitlines()))
     return [
-        Section("front", "Cost against accuracy", said + _drawn(found)),
+        Section("front", "Cost against accuracy", _said(found) + _drawn(found)),
         Section("networks", "Every network", table),
+    ]
+
+
+def _said(found: Fit) -> str:
+    """The conclusion, its commands ready to be copied."""
+    lines = conclusion(found).splitlines()
+    return "".join(
+        html.command(line.strip()) if line.startswith("  ") else html.paragraph(line)
+        for line in lines
+    )
+
+
+def _cells(found: Fit, row: Row) -> list[object]:
+    best = row.name == found.recommended
+    return [
+        html.badge("train", "ok") if best and cell == "train" else cell
+        for cell in cells(found, row, every=True)
     ]
 
 
@@ -34,34 +54,53 @@ def _drawn(found: Fit) -> str:
     known = [row for row in found.rows if row.accuracy and row.costs(found.cost)]
     if not known:
         return html.note("No accuracy of these networks is known, so there is no front.")
-    archs = list(dict.fromkeys(row.point.arch for row in known))
-    colour = {arch: 1 + number % 5 for number, arch in enumerate(archs)}
-    series = [
-        Series(_OTHERS, _places(found, [r for r in known if not r.fits]), "does not fit", "marks")
-    ]
-    for arch in archs:
-        fitting = [row for row in known if row.fits and row.point.arch == arch]
-        series.append(Series(colour[arch], _places(found, fitting), arch, "marks"))
-    front = sorted(_places(found, [row for row in known if row.front]))
-    series.append(Series(_FRONT, front, "front", "step"))
+    marks = [_mark(found, row) for row in known]
     unit = "ms" if found.cost == "latency_ms" else "millions"
-    axes = Axes(f"{COSTS[found.cost]}, {unit}", "top-1, %", log_x=True, y_range=_range(known))
+    limit = found.limits.latency_ms if found.cost == "latency_ms" else None
+    costs = [one.x for one in marks] + ([limit] if limit else [])
+    tops = [one.y for one in marks]
+    axes = Axes(
+        f"{COSTS[found.cost]}, {unit}",
+        "top-1, %",
+        log_x=True,
+        x_range=(min(costs) / _BESIDE, max(costs) * _BESIDE),
+        y_range=(max(0.0, min(tops) - _ABOVE), min(100.0, max(tops) + _ABOVE)),
+    )
     title = f"top-1 against {COSTS[found.cost]}"
-    legend = [(colour[arch], arch) for arch in archs]
-    legend += [(_FRONT, "front of what fits"), (_OTHERS, "does not fit")]
-    figure = html.figure(plot.plot([one for one in series if one.points], axes, title=title), title)
-    return plot.legend(legend) + html.figures([figure])
+    line = (limit, f"at most {limit:g} ms") if limit else None
+    drawing = scatter.scatter(marks, axes, title=title, limit=line)
+    archs = [name for name in ARCHITECTURES if any(row.point.arch == name for row in known)]
+    misses = "does not fit" if any(row.over for row in known) else _UNKNOWN
+    hollow = "" if all(row.fits for row in known) else misses
+    legend = scatter.legend([(_family(name), name) for name in archs], out=hollow)
+    return legend + html.figure(drawing, _caption(found, title, len(known)), kind="sized")
 
 
-def _places(found: Fit, rows: list[Row]) -> list[tuple[float, float]]:
-    scale = 1.0 if found.cost == "latency_ms" else 1e-6
-    return [
-        (scale * cost, 100 * row.accuracy.top1)
-        for row in rows
-        if row.accuracy and (cost := row.costs(found.cost))
-    ]
+def _caption(found: Fit, title: str, drawn: int) -> str:
+    without = sum(not row.refused for row in found.rows) - drawn
+    told = f"{title[0].upper()}{title[1:]}; point at a mark for its network."
+    if without:
+        kinds = "accuracy" if found.cost == "macs" else "accuracy or cost"
+        told += f" Not drawn: {without} whose {kinds} is not known."
+    return told
 
 
-def _range(rows: list[Row]) -> tuple[float, float]:
-    values = [100 * row.accuracy.top1 for row in rows if row.accuracy]
-    return max(0.0, min(values) - 3), min(100.0, max(values) + 3)
+def _mark(found: Fit, row: Row) -> Mark:
+    assert row.accuracy is not None
+    cost, top1 = row.costs(found.cost), 100 * row.accuracy.top1
+    assert cost is not None
+    x = cost if found.cost == "latency_ms" else cost / 1e6
+    unit = "ms" if found.cost == "latency_ms" else f"million {COSTS[found.cost]}"
+    misses = f"does not fit, too much: {over(row)}" if row.over else "" if row.fits else _UNKNOWN
+    tip = "\n".join(filter(None, [row.name, f"top-1 {top1:.1f} %, {x:.3g} {unit}", misses]))
+    label = row.name.removeprefix("mobilenet_")
+    best = row.name == found.recommended
+    if best:
+        label = f"{label}: {top1:.1f} %"
+    kind = "best" if best else "front" if row.front else "in" if row.fits else "out"
+    return Mark(x, top1, _family(row.point.arch), label, tip, kind)  # type: ignore[arg-type]
+
+
+def _family(arch: str) -> int:
+    """The same on every page, whatever else is on it."""
+    return sorted(ARCHITECTURES, key=lambda name: name.endswith("_cifar")).index(arch)

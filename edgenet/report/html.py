@@ -117,6 +117,17 @@ def note(text: str) -> str:
     return f'<p class="note">{escape(text)}</p>'
 
 
+def remarks(texts: Iterable[str]) -> str:
+    """What the numbers are of, a line each."""
+    items = "".join(f"<li>{escape(text)}</li>" for text in texts)
+    return f'<ul class="remarks">{items}</ul>' if items else ""
+
+
+def command(text: str) -> str:
+    """What to type; a click selects all of it."""
+    return f'<pre class="command"><code>{escape(text)}</code></pre>'
+
+
 def facts(pairs: Iterable[tuple[str, object]]) -> str:
     """A list of names with values; a None value shows as 'not known'."""
     items = "".join(
@@ -126,9 +137,10 @@ def facts(pairs: Iterable[tuple[str, object]]) -> str:
     return f'<dl class="facts">{items}</dl>'
 
 
-def figure(svg: str, caption: str) -> str:
-    """A plot with its caption."""
-    return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
+def figure(svg: str, caption: str, kind: str = "") -> str:
+    """A plot with its caption; ``kind`` is a class of the style sheet."""
+    style = f' class="{kind}"' if kind else ""
+    return f"<figure{style}>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
 def figures(items: Iterable[str]) -> str:

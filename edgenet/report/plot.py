@@ -14,8 +14,7 @@ from typing import Literal
 from edgenet.report.html import escape
 
 WIDTH, HEIGHT = 360, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 40, 10, 20, 34
-_DOTS = {"dots": 2, "marks": 5}
+_DOT = 2
 
 Points = Sequence[tuple[float, float]]
 
@@ -28,14 +27,13 @@ class Series:
         colour: 1 to 8; the style sheet's.
         points: x and y, in the order to draw.
         label: shown when pointed at.
-        kind: a line, a filled outline, a staircase that steps up at each x, dots, or marks, which
-            are larger.
+        kind: a line, a filled outline, a staircase that steps up at each x, or dots.
     """
 
     colour: int
     points: Points
     label: str = ""
-    kind: Literal["line", "area", "step", "dots", "marks"] = "line"
+    kind: Literal["line", "area", "step", "dots"] = "line"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +75,8 @@ def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
 def log_ticks(low: float, high: float) -> list[float]:
     """The numbers 1, 2 and 5 times powers of ten from low to high; every ten alone if too many.
 
+    Where there is but one of them, round numbers of equal steps.
+
     >>> log_ticks(0.9, 30)
     [1.0, 2.0, 5.0, 10.0, 20.0]
     """
@@ -86,16 +86,16 @@ def log_ticks(low: float, high: float) -> list[float]:
         found = [value for value in found if low <= value <= high]
         if len(found) <= 6:
             break
-    return found if len(found) >= 2 else [_short(low), _short(high)]
+    return found if len(found) >= 2 else ticks(low, high, 4)
 
 
 def plot(series: Sequence[Series], axes: Axes, *, title: str) -> str:
     """Draw series on axes; ``title`` is read out by screen readers."""
-    frame = _Frame.around(series, axes)
+    frame = Frame.around(series, axes)
     body = [frame.grid(axes)]
-    body += [_dots(one, frame) if one.kind in _DOTS else _path(one, frame) for one in series]
-    body += [frame.mark(value, text) for value, text in axes.marks]
-    return _svg("".join(body), title)
+    body += [_dots(one, frame) if one.kind == "dots" else _path(one, frame) for one in series]
+    body += [frame.mark(value, said) for value, said in axes.marks]
+    return svg("".join(body), title)
 
 
 def bars(
@@ -114,7 +114,7 @@ def bars(
     body = []
     for number, (label, parts) in enumerate(rows):
         top, left = number * pitch + 14, 0.0
-        body.append(_text(0, top - 3, label, "strong"))
+        body.append(text(0, top - 3, label, "strong"))
         for colour, length, what in parts:
             width = length * scale
             tip = escape(f"{what}: {length:#.3g} {unit}")
@@ -124,8 +124,8 @@ def bars(
             )
             left += width
         total = sum(length for _, length, _ in parts)
-        body.append(_text(left + 5, top + thick - 3, f"{total:#.3g} {unit}", "strong"))
-    return _svg("".join(body), title, height=max(1, len(rows)) * pitch)
+        body.append(text(left + 5, top + thick - 3, f"{total:#.3g} {unit}", "strong"))
+    return svg("".join(body), title, size=(WIDTH, max(1, len(rows)) * pitch))
 
 
 def legend(labels: Sequence[tuple[int, str]]) -> str:
@@ -167,57 +167,83 @@ def thin(points: Points, most: int = 800) -> list[tuple[float, float]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Frame:
-    """The plot's area and its scales."""
+class Frame:
+    """The plot's area and its scales.
+
+    Attributes:
+        x: limits of what runs along.
+        y: limits of what runs up.
+        log_x: whether x is logarithmic.
+        width: of the drawing, in units of a page's pixels.
+        height: the same.
+        left: of the space beside the area, where the y axis is written.
+        right: of the space on the other side.
+        top: of the space above, where the name of y is written.
+        bottom: of the space below.
+    """
 
     x: tuple[float, float]
     y: tuple[float, float]
     log_x: bool
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = 40
+    right: int = 10
+    top: int = 20
+    bottom: int = 34
 
     @classmethod
-    def around(cls, series: Sequence[Series], axes: Axes) -> _Frame:
+    def around(
+        cls, series: Sequence[Series], axes: Axes, size: tuple[int, int] = (WIDTH, HEIGHT)
+    ) -> Frame:
+        """A frame that holds series, unless the axes say what it holds."""
         xs = [x for one in series for x, _ in one.points] or [0.0, 1.0]
         ys = [y for one in series for _, y in one.points] or [0.0, 1.0]
         ys += [value for value, _ in axes.marks]
         x = axes.x_range or (min(xs), max(xs))
         y = axes.y_range or (0.0, max(ys) * 1.05)
-        return cls(_widened(x), _widened(y), axes.log_x)
+        return cls(_widened(x), _widened(y), axes.log_x, *size)
 
-    def left(self, value: float) -> float:
+    def across(self, value: float) -> float:
+        """Units from the left edge to a value of x."""
         low, high = self.x
         if self.log_x:
             value, low, high = math.log(value), math.log(low), math.log(high)
-        return _LEFT + (value - low) / (high - low) * (WIDTH - _LEFT - _RIGHT)
+        return self.left + (value - low) / (high - low) * (self.width - self.left - self.right)
 
-    def top(self, value: float) -> float:
+    def down(self, value: float) -> float:
+        """Units from the upper edge to a value of y."""
         low, high = self.y
-        return HEIGHT - _BOTTOM - (value - low) / (high - low) * (HEIGHT - _TOP - _BOTTOM)
+        room = self.height - self.top - self.bottom
+        return self.height - self.bottom - (value - low) / (high - low) * room
 
     def grid(self, axes: Axes) -> str:
-        bottom, parts = HEIGHT - _BOTTOM, []
+        """Axes with their names and numbers, and lines to read values by."""
+        bottom, right, parts = self.height - self.bottom, self.width - self.right, []
         for value in ticks(*self.y):
-            y = self.top(value)
-            parts.append(f'<path class="grid" d="M{_LEFT} {y:.1f}H{WIDTH - _RIGHT}"/>')
-            parts.append(_text(_LEFT - 5, y + 4, _number(value), anchor="end"))
+            y = self.down(value)
+            parts.append(f'<path class="grid" d="M{self.left} {y:.1f}H{right}"/>')
+            parts.append(text(self.left - 5, y + 4, _number(value), anchor="end"))
         for value in log_ticks(*self.x) if self.log_x else ticks(*self.x):
-            x = self.left(value)
+            x = self.across(value)
             parts.append(f'<path class="axis" d="M{x:.1f} {bottom}v4"/>')
-            parts.append(_text(x, bottom + 15, _number(value), anchor="middle"))
-        parts.append(f'<path class="axis" d="M{_LEFT} {bottom}H{WIDTH - _RIGHT}"/>')
-        parts.append(_text((WIDTH + _LEFT) / 2, HEIGHT - 4, axes.x, anchor="middle"))
-        parts.append(_text(0, 9, axes.y))
+            parts.append(text(x, bottom + 15, _number(value), anchor="middle"))
+        parts.append(f'<path class="axis" d="M{self.left} {bottom}H{right}"/>')
+        parts.append(text((self.width + self.left) / 2, self.height - 4, axes.x, anchor="middle"))
+        parts.append(text(0, 9, axes.y))
         return "".join(parts)
 
-    def mark(self, value: float, text: str) -> str:
-        y = self.top(value)
-        line = f'<path class="mark" d="M{_LEFT} {y:.1f}H{WIDTH - _RIGHT}"/>'
-        return line + _text(WIDTH - _RIGHT, y - 3, text, "strong", anchor="end")
+    def mark(self, value: float, said: str) -> str:
+        """A dashed line across at a value of y."""
+        y, right = self.down(value), self.width - self.right
+        line = f'<path class="mark" d="M{self.left} {y:.1f}H{right}"/>'
+        return line + text(right, y - 3, said, "strong", anchor="end")
 
 
-def _path(series: Series, frame: _Frame) -> str:
+def _path(series: Series, frame: Frame) -> str:
     moves, last = [], None
     for x, y in series.points:
-        here = (frame.left(x), frame.top(y))
+        here = (frame.across(x), frame.down(y))
         if last is None:
             moves.append(f"M{here[0]:.1f} {here[1]:.1f}")
         elif series.kind == "step":
@@ -232,35 +258,32 @@ def _path(series: Series, frame: _Frame) -> str:
     )
 
 
-def _dots(series: Series, frame: _Frame) -> str:
+def _dots(series: Series, frame: Frame) -> str:
     # One path of tiny squares: thousands of circles would make the page heavy.
-    side = _DOTS[series.kind]
     at = "".join(
-        f"M{frame.left(x) - side / 2:.1f} {frame.top(y) - side / 2:.1f}h{side}v{side}h-{side}z"
+        f"M{frame.across(x) - _DOT / 2:.1f} {frame.down(y) - _DOT / 2:.1f}h{_DOT}v{_DOT}h-{_DOT}z"
         for x, y in series.points
     )
     tip = escape(series.label)
     return f'<path class="dot s{series.colour}" d="{at}"><title>{tip}</title></path>'
 
 
-def _svg(body: str, title: str, *, height: int = HEIGHT) -> str:
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">{body}</svg>'
-    )
-
-
-def _text(x: float, y: float, text: str, kind: str = "", *, anchor: str = "start") -> str:
+def svg(body: str, title: str, *, size: tuple[int, int] = (WIDTH, HEIGHT), kind: str = "") -> str:
+    """A drawing of a size in units; ``title`` is read out, ``kind`` is of the style sheet."""
     style = f' class="{kind}"' if kind else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{style}>{escape(text)}</text>'
+    view = "{} {}".format(*size)
+    return f'<svg{style} viewBox="0 0 {view}" role="img" aria-label="{escape(title)}">{body}</svg>'
+
+
+def text(x: float, y: float, said: str, kind: str = "", *, anchor: str = "start") -> str:
+    """Text in a drawing, its base line at y."""
+    style = f' class="{kind}"' if kind else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{style}>{escape(said)}</text>'
 
 
 def _number(value: float) -> str:
     """Three significant digits, without an exponent for what people read."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.2g}")
 
 
 def _widened(limits: tuple[float, float]) -> tuple[float, float]:
