@@ -19,9 +19,10 @@ from edgenet.environment import Probe
 from edgenet.host import data, learner, optimizer, recipe
 from edgenet.host.callbacks import Observer
 from edgenet.host.data import Batches
+from edgenet.host.machine import Machine
 from edgenet.host.models import build
 from edgenet.host.settings import Settings, default_spec
-from edgenet.host.train import Machine, train
+from edgenet.host.train import train
 
 LEAST = 0.9
 WARM_UP = 3

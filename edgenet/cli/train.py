@@ -126,8 +126,9 @@ def command(ctx: click.Context, /, output: Path, resume: bool, **options: Any) -
     with StageProgress(None if first else io.StringIO()) as progress:
         progress("loading torch", 0, 1)
         from edgenet.cli.training import Terminal
+        from edgenet.host.machine import Machine
         from edgenet.host.run import Run
-        from edgenet.host.train import Machine, train
+        from edgenet.host.train import train
 
         progress("loading torch", 1, 1)
         if resume:

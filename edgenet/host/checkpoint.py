@@ -6,21 +6,17 @@ Where int8 is made of other weights than the float network, those are ``int8.saf
 
 from __future__ import annotations
 
-import hashlib
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import safetensors
-import torch
-from safetensors.torch import load as read_tensors
-from safetensors.torch import save as tensor_bytes
 from torch import Tensor, nn
 
 from edgenet.bundle import Calibration
 from edgenet.errors import CheckpointError, nothing_at
 from edgenet.files import write_atomic
+from edgenet.host import tensors
 from edgenet.host.models import Network, build
 from edgenet.host.models.folded import folded
 from edgenet.spec import ModelSpec
@@ -122,9 +118,8 @@ def save(
     Raises:
         CheckpointError: the disk refuses, or a weight is not finite or too large for float16.
     """
-    tensors = {name: _storable(name, state_dict[name], float16) for name in sorted(state_dict)}
-    content = tensor_bytes(tensors)
-    written = msgspec.structs.replace(checkpoint, weights_sha256=_sha256(content))
+    content = tensors.packed(state_dict, float16=float16)
+    written = msgspec.structs.replace(checkpoint, weights_sha256=tensors.sha256(content))
     return _write(folder, {WEIGHTS: content}, written)
 
 
@@ -147,9 +142,9 @@ def save_int8(
     """
     if checkpoint.calibration is None:
         raise ValueError("weights for int8 need the ranges that belong to them")
-    tensors = {name: _storable(name, state_dict[name], False) for name in sorted(state_dict)}
-    content = tensor_bytes(tensors)
-    calibration = msgspec.structs.replace(checkpoint.calibration, weights_sha256=_sha256(content))
+    content = tensors.packed(state_dict)
+    digest = tensors.sha256(content)
+    calibration = msgspec.structs.replace(checkpoint.calibration, weights_sha256=digest)
     written = msgspec.structs.replace(checkpoint, calibration=calibration)
     return _write(destination, _files(folder, destination, WEIGHTS) | {INT8: content}, written)
 
@@ -184,7 +179,7 @@ def load(folder: Path) -> tuple[Checkpoint, dict[str, Tensor]]:
         CheckpointError: there is none, it is damaged, or this edgenet is too old for it.
     """
     record = read_record(folder)
-    return record, _tensors(folder / WEIGHTS, record.weights_sha256)
+    return record, tensors.read(folder / WEIGHTS, record.weights_sha256)
 
 
 def load_network(folder: Path) -> tuple[Checkpoint, Network]:
@@ -215,16 +210,10 @@ def int8_network(folder: Path, checkpoint: Checkpoint, network: nn.Module) -> nn
     """
     if checkpoint.calibration is None or not has_int8(checkpoint):
         return network
-    weights = _tensors(folder / INT8, checkpoint.calibration.weights_sha256)
+    weights = tensors.read(folder / INT8, checkpoint.calibration.weights_sha256)
     other = folded(network)
     _fill(other, weights, folder, checkpoint)
     return other.eval()
-
-
-def as_stored(state_dict: dict[str, Tensor], *, float16: bool) -> dict[str, Tensor]:
-    """The weights as ``load`` gives them back after ``save``."""
-    stored = {name: _storable(name, tensor, float16) for name, tensor in state_dict.items()}
-    return {name: _widened(tensor) for name, tensor in stored.items()}
 
 
 def read_record(folder: Path) -> Checkpoint:
@@ -255,10 +244,6 @@ def read_record(folder: Path) -> Checkpoint:
         raise CheckpointError(f"{path} is malformed: {error}") from error
 
 
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
 def _files(folder: Path, destination: Path, *names: str) -> dict[str, bytes]:
     """The files that ``destination`` lacks, byte for byte."""
     if destination.resolve() == folder.resolve():
@@ -287,25 +272,6 @@ def _write(folder: Path, files: dict[str, bytes], checkpoint: Checkpoint) -> Che
     return written
 
 
-def _tensors(path: Path, sha256: str) -> dict[str, Tensor]:
-    """The tensors of a file with this digest, floating point ones as float32."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
-    digest = _sha256(content)
-    if digest != sha256:
-        raise CheckpointError(
-            f"{path}: sha256 is {digest[:12]}…, {RECORD} says {sha256[:12]}…; "
-            "the weights were changed after the checkpoint was written"
-        )
-    try:
-        tensors = read_tensors(content)
-    except safetensors.SafetensorError as error:
-        raise CheckpointError(f"{path} is no safetensors file: {error}") from error
-    return {name: _widened(tensor) for name, tensor in tensors.items()}
-
-
 def _fill(
     network: nn.Module, weights: dict[str, Tensor], folder: Path, checkpoint: Checkpoint
 ) -> None:
@@ -316,21 +282,3 @@ def _fill(
         raise CheckpointError(
             f"{folder}: the weights do not fit {checkpoint.spec.arch}: {reason}"
         ) from error
-
-
-def _storable(name: str, tensor: Tensor, float16: bool) -> Tensor:
-    tensor = tensor.detach().cpu().contiguous()
-    if not tensor.is_floating_point():
-        return tensor
-    if float16 and tensor.ndim > 1:
-        tensor = tensor.half()
-    if not bool(torch.isfinite(tensor).all()):
-        raise CheckpointError(
-            f"{name} has values that are not finite{' in float16' if float16 else ''}; "
-            "the checkpoint was not written"
-        )
-    return tensor
-
-
-def _widened(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.is_floating_point() else tensor

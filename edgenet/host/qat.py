@@ -9,10 +9,11 @@ from edgenet.errors import UsageError
 from edgenet.host import checkpoint
 from edgenet.host import recipe as recipes
 from edgenet.host.callbacks import Observer
+from edgenet.host.machine import Machine
 from edgenet.host.quantize import input_quantization
 from edgenet.host.recipe import Recipe
 from edgenet.host.settings import Settings
-from edgenet.host.train import Machine, Outcome, train
+from edgenet.host.train import Outcome, train
 
 RECIPE = "qat"
 

@@ -2,56 +2,32 @@
 
 from __future__ import annotations
 
-import logging
 import platform
 import signal
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning
 import msgspec
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import EarlyStopping
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor
 
 from edgenet.dataset import Dataset, Split, hold_out, open_dataset
-from edgenet.errors import CheckpointError, TrainingError, UsageError
-from edgenet.host import checkpoint, data, learner, pretrained, transfer, tuning
-from edgenet.host.callbacks import Best, Observer, Resumable, Telling, weights
+from edgenet.errors import CheckpointError, TrainingError
+from edgenet.host import checkpoint, data, learner, pretrained, tensors, transfer, tuning
+from edgenet.host.callbacks import Best, Observer, Telling, weights
 from edgenet.host.fakequant import FakeQuantized
+from edgenet.host.machine import Machine, device_name, trainer_for
 from edgenet.host.models import Network, build
+from edgenet.host.quiet import quiet_lightning
 from edgenet.host.run import Run
 from edgenet.host.settings import Settings
 
 VALIDATION_SHARE = 0.1
 PACKAGES = ("edgenet", "torch", "lightning", "numpy", "opencv-python-headless")
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where a run happens; it may go on on another.
-
-    Attributes:
-        accelerator: ``auto``, ``cpu`` or ``gpu``.
-        devices: per node; 0 takes one.
-        nodes: how many machines.
-        logger: what the curves are written as.
-        cache: a folder for decoded pictures, mapped instead of held in memory.
-    """
-
-    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    devices: int = 1
-    nodes: int = 1
-    logger: Literal["tensorboard", "csv", "none"] = "csv"
-    cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -110,8 +86,8 @@ def train(
     machine = machine or Machine()
     started = time.perf_counter()
     run = Run(folder)
-    with _quiet():
-        trainer = _trainer(settings, machine, run)
+    with quiet_lightning():
+        trainer = trainer_for(settings, machine, run)
         first = trainer.is_global_zero
         observer = observer if observer and first else Observer()
         trainer.callbacks.append(Telling(observer))  # type: ignore[attr-defined]
@@ -155,40 +131,7 @@ def train(
             )
         run.resume.unlink(missing_ok=True)
         seconds = time.perf_counter() - started
-        return Outcome(record, found, int8, trainer.current_epoch, seconds, _device_name(device))
-
-
-def _trainer(settings: Settings, machine: Machine, run: Run) -> lightning.Trainer:
-    if settings.recipe.qat and machine.devices * machine.nodes > 1:
-        raise UsageError("--qat trains on one device; drop --devices and --num-nodes")
-    callbacks: list[lightning.Callback] = [Resumable(run.resume)]
-    if settings.patience is not None:
-        callbacks += [
-            Best(),
-            EarlyStopping("val_top1", patience=settings.patience, mode="max", check_finite=False),
-        ]
-    try:
-        return lightning.Trainer(
-            accelerator=machine.accelerator,
-            devices=machine.devices,
-            num_nodes=machine.nodes,
-            strategy="ddp" if machine.devices * machine.nodes > 1 else "auto",
-            precision=settings.precision,
-            max_epochs=settings.recipe.epochs,
-            check_val_every_n_epoch=settings.recipe.validate_every,
-            gradient_clip_val=settings.recipe.clip_norm or None,
-            num_sanity_val_steps=0,
-            callbacks=callbacks,
-            logger=_logger(machine.logger, run.private),
-            log_every_n_steps=10**9,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-            benchmark=True,
-            default_root_dir=run.private,
-        )
-    except (MisconfigurationException, ValueError, RuntimeError) as error:
-        raise UsageError(f"cannot train on this device: {error}") from error
+        return Outcome(record, found, int8, trainer.current_epoch, seconds, device_name(device))
 
 
 def _fit(
@@ -202,14 +145,6 @@ def _fit(
         raise TrainingError(
             f"interrupted; continue with: edgenet train --resume -o {folder}"
         ) from None
-
-
-def _logger(name: str, folder: Path) -> Logger | bool:
-    if name == "tensorboard":
-        return TensorBoardLogger(folder, name="logs")
-    if name == "csv":
-        return CSVLogger(folder, name="logs", flush_logs_every_n_steps=1)
-    return False
 
 
 def _model(settings: Settings, observer: Observer) -> Network | FakeQuantized:
@@ -278,7 +213,7 @@ def _measured(
 ) -> learner.Score:
     """The score of the weights as they will be read back, in float32."""
     model = build(settings.spec)
-    model.load_state_dict(checkpoint.as_stored(kept, float16=settings.float16))
+    model.load_state_dict(tensors.as_stored(kept, float16=settings.float16))
     return learner.measure(model.to(device), pictures, settings.spec.preprocess, device)
 
 
@@ -310,26 +245,3 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps Lightning's remarks to itself; it has handlers of its own."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning.*")
-        warnings.filterwarnings("ignore", module="torch.*")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)

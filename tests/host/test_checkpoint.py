@@ -10,6 +10,7 @@ from edgenet.errors import CheckpointError
 from edgenet.host import checkpoint
 from edgenet.host.checkpoint import CalibrationRecord, Checkpoint, load, save
 from edgenet.host.models import build
+from edgenet.host.tensors import as_stored
 from edgenet.spec import ModelSpec, Preprocess
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -62,7 +63,7 @@ def test_half_precision_halves_weights_and_spares_vectors(tmp_path, weights):
     assert torch.equal(tensors[variance], weights[variance])
     assert torch.equal(tensors["stem.conv.weight"], weights["stem.conv.weight"].half().float())
     assert tensors["stem.conv.weight"].dtype == torch.float32
-    foreseen = checkpoint.as_stored(weights, float16=True)
+    foreseen = as_stored(weights, float16=True)
     assert all(torch.equal(tensors[name], foreseen[name]) for name in weights)
 
 

@@ -22,10 +22,11 @@ from edgenet.host.callbacks import Observer
 from edgenet.host.data import Pictures
 from edgenet.host.fakequant import FakeQuantized
 from edgenet.host.integer import IntegerGraph
+from edgenet.host.machine import Machine
 from edgenet.host.quantize import Calibrator
 from edgenet.host.run import Run
 from edgenet.host.settings import Settings
-from edgenet.host.train import Machine, Outcome, train
+from edgenet.host.train import Outcome, train
 from edgenet.spec import ModelSpec, Preprocess
 
 CPU = Machine(accelerator="cpu", logger="none")

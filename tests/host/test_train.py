@@ -15,10 +15,11 @@ from edgenet.errors import CheckpointError, TrainingError, UsageError
 from edgenet.host import augment, checkpoint, learner, optimizer, recipe, transfer
 from edgenet.host.callbacks import Observer
 from edgenet.host.data import Pictures
+from edgenet.host.machine import Machine
 from edgenet.host.models import build
 from edgenet.host.run import Run
 from edgenet.host.settings import Settings, default_recipe, default_spec
-from edgenet.host.train import Machine, train
+from edgenet.host.train import train
 from edgenet.spec import ModelSpec, Preprocess
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
