@@ -328,7 +328,8 @@ def few_digits(folder: Path, each: int) -> Path:
 def test_few_pictures_are_parted_and_no_limit_stops_the_ladder(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ladder, "STEPS", dict.fromkeys(ladder.STEPS, lambda candidate, _: candidate))
+    nothing = dict.fromkeys(ladder.STEPS, lambda candidate, _: candidate)
+    monkeypatch.setattr(ladder, "STEPS", nothing)
     data = few_digits(tmp_path / "data", 3)
     result = run("quantize", checkpoint, "--data", data, "--remedy", "auto", "-o", tmp_path / "out")
     assert result.exit_code == 0, result.output
