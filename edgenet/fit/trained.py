@@ -14,7 +14,8 @@ class Result(msgspec.Struct, frozen=True):
         lr: learning rate.
         top1: on the data's evaluation split, which it was chosen by too.
         images: in that split.
-        seconds: that training took, over all its parts.
+        seconds: that training took, over all its parts; one that was killed counts until it kept
+            something for the last time.
         folder: of the run, in the search's folder.
     """
 
