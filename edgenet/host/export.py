@@ -75,6 +75,8 @@ def export(  # noqa: PLR0913  (what of, what for, where to, how, and whom to tel
     """
     variants = [one for one in target.to_export(quantize) if one not in COMPILED_FROM]
     record, network = checkpoints.load_network(model)
+    if "int16x8.tflite" in variants:
+        formats.check_int16x8(network)  # before calibration takes time
     int8 = checkpoints.int8_network(model, record, network)
     calibrator, ranges = None, None
     if any(map(_needs_ranges, variants)):
@@ -208,6 +210,7 @@ class _Translator:
 
     def __call__(self, variant: Variant) -> bytes:
         if variant == "int16x8.tflite":
+            formats.check_int16x8(self.network)
             same = self.int8_network is self.network
             floats = self.float_tflite if same else self._float(self.int8_network)
             inputs = input_quantization(self.spec.preprocess)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from torch import nn
 
 from edgenet import tflite
 from edgenet.errors import ExportError
@@ -62,6 +63,20 @@ def int16x8(model: bytes, int8: bytes, inputs: InputQuantization) -> bytes:
     largest = inputs.scale / PIXEL_STEPS * _LARGEST
     ranges |= _range(source.tensors[source.inputs[0]], -largest, largest)
     return _quantize(quantizer.Quantizer(model, recipe.static_wi8_ai16()), ranges)
+
+
+def check_int16x8(network: nn.Module) -> None:
+    """Whether every operator of a network computes in int16.
+
+    Raises:
+        ExportError: one does not.
+    """
+    if any(isinstance(module, nn.Hardswish) for module in network.modules()):
+        raise ExportError(
+            "int16x8 cannot hold this network: it has HARD_SWISH, which LiteRT computes in int8 "
+            "and float alone; choose --quantize int8, float16 or dynamic, or train a minimalistic "
+            "V3, which has none"
+        )
 
 
 def _quantize(made: quantizer.Quantizer, ranges: Ranges | None = None) -> bytes:
