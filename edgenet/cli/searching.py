@@ -169,8 +169,8 @@ def from_anywhere(data: str) -> str:
         return data
     name, colon, place = data.partition(":")
     if colon and name in NAMES:
-        return f"{name}:{Path(place).absolute()}"
-    return str(Path(data).absolute())
+        return f"{name}:{Path(place).resolve()}"
+    return str(Path(data).resolve())
 
 
 def _recipe(word: str, epochs: int | None) -> Recipe:
