@@ -47,3 +47,32 @@ def test_the_recorded_command_is_what_was_typed_without_places(
     monkeypatch.setattr(sys, "argv", ["edgenet", "demo"])
     result = CliRunner().invoke(cli.main, ["profile", *words])
     assert result.output == f"edgenet profile {recorded}\n"
+
+
+def commands_with(option: str) -> list[str]:
+    """Names of the commands that have an option."""
+    context = click.Context(cli.main)
+    found = []
+    for name in cli.main.list_commands(context):
+        command = cli.main.get_command(context, name)
+        assert command is not None
+        found += [name] if any(option in one.opts for one in command.params) else []
+    return found
+
+
+def test_the_commands_that_draw_are_found() -> None:
+    assert {"evaluate", "export", "fit", "quantize", "train"} <= set(commands_with("--seed"))
+
+
+@pytest.mark.parametrize("name", commands_with("--seed"))
+def test_a_seed_below_zero_is_refused_by_every_command(name: str) -> None:
+    result = CliRunner().invoke(cli.main, [name, "--seed", "-1"])
+    assert result.exit_code == 2
+    assert "Invalid value for '--seed': -1 is not in the range" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["evaluate", "export", "quantize", "train"])
+def test_a_seed_beyond_32_bits_is_refused(name: str) -> None:
+    result = CliRunner().invoke(cli.main, [name, "--seed", str(2**32)])
+    assert result.exit_code == 2
+    assert "Invalid value for '--seed'" in result.stderr

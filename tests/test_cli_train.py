@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -174,3 +176,44 @@ def test_an_output_folder_is_asked_for():
     result = run("--data", "digits")
     assert result.exit_code == 2
     assert "Missing option '-o' / '--output'" in result.stderr
+
+
+BEFORE_TORCH = """
+import json, sys
+from click.testing import CliRunner
+from edgenet.cli.main import main
+for words in json.loads(sys.argv[1]):
+    result = CliRunner().invoke(main, ["train", *words])
+    loaded = "torch" in sys.modules
+    print(json.dumps([result.exit_code, result.stderr.splitlines()[-1], loaded]))
+"""
+
+
+def test_what_makes_no_sense_is_refused_before_torch_is_loaded(tmp_path):
+    """Torch takes seconds to load, and minutes on a busy machine."""
+    data = ("--data", "digits")
+    sentences = {
+        (): "--data is missing",
+        (*data, "--qat"): "name it with --init",
+        (*data, "--qat", "--init", "default", "--weights", "imagenet"): "drop --weights",
+        (*data, "--init", "default", "--weights", "imagenet"): "are both given",
+        (*data, "--arch", "mobilnet_v1"): "did you mean 'mobilenet_v1'",
+        (*data, "--alpha", "-1"): "alpha is -1.0",
+        ("--data", "nowhere"): "no data set 'nowhere'",
+        (*data, "--recipe", "qat"): "is for --qat",
+        (*data, "--recipe", "modern", "--lr", "0"): "--lr is 0.0",
+        ("--resume", "--epochs", "3"): "--epochs cannot change",
+    }
+    cases = [[*words, "-o", str(tmp_path / "run")] for words in sentences]
+    done = subprocess.run(
+        [sys.executable, "-c", BEFORE_TORCH, json.dumps(cases)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(found) == len(cases)
+    for sentence, (code, said, loaded) in zip(sentences.values(), found, strict=True):
+        assert code in (1, 2)
+        assert sentence in said
+        assert not loaded, sentence

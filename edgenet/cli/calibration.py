@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from edgenet.bundle.manifest import CALIBRATION_IMAGES
+from edgenet.cli.options import SEED
 from edgenet.errors import LimitExceeded, UsageError
 
 if TYPE_CHECKING:
@@ -47,9 +48,10 @@ def calibration_options(command: FC) -> FC:
         ),
         click.option(
             "--seed",
-            type=int,
+            type=SEED,
             default=0,
             show_default=True,
+            metavar="N",
             help="Seed that the pictures are drawn with.",
         ),
         click.option(

@@ -9,7 +9,7 @@ import click
 
 from edgenet.cli import output
 from edgenet.cli.boards import board_options, device_of
-from edgenet.cli.options import TargetName, data_option
+from edgenet.cli.options import SEED, TargetName, data_option
 from edgenet.cli.progress import StageProgress
 from edgenet.errors import LimitExceeded
 
@@ -46,7 +46,14 @@ if TYPE_CHECKING:
     metavar="N",
     help="Draw this many pictures.  [default: all]",
 )
-@click.option("--seed", default=0, show_default=True, help="Seed that they are drawn with.")
+@click.option(
+    "--seed",
+    type=SEED,
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Seed that they are drawn with.",
+)
 @click.option("--layers", is_flag=True, help="Compare int8 with fp32 layer by layer.")
 @click.option(
     "--workers",

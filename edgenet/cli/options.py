@@ -19,6 +19,9 @@ FC = TypeVar("FC", bound=Callable[..., Any] | click.Command)
 
 WORDS = "edgenet.words"
 
+SEED = click.IntRange(0, 2**32 - 1)
+"""What seeds every generator that is drawn from: numpy's, torch's and Lightning's."""
+
 
 class TargetName(click.ParamType[str]):
     """A target that ships with edgenet, or the path of a target's folder."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from edgenet.cli.options import data_option, typed
+from edgenet.cli.options import SEED, data_option, typed
 from edgenet.cli.progress import StageProgress
 from edgenet.errors import UsageError
 
@@ -53,7 +53,7 @@ FREE_TO_CHANGE = {
 @click.option("--epochs", type=click.IntRange(1), help="How often every picture is seen.")
 @click.option("--batch-size", type=click.IntRange(1), help="Pictures per step, on all devices.")
 @click.option("--lr", type=float, help="Learning rate.  [default: the recipe's, by batch size]")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N")
+@click.option("--seed", type=SEED, default=0, show_default=True, metavar="N")
 @click.option(
     "--init",
     type=click.Path(path_type=Path),
@@ -124,6 +124,9 @@ def command(ctx: click.Context, /, output: Path, resume: bool, **options: Any) -
     options["network"] = _network(options)
     first = os.environ.get("LOCAL_RANK", "0") == "0"
     with StageProgress(None if first else io.StringIO()) as progress:
+        if resume:
+            _refuse_changes(ctx)
+        labels = () if resume else _labels(options, progress)
         progress("loading torch", 0, 1)
         from edgenet.cli.training import Terminal
         from edgenet.host.machine import Machine
@@ -131,11 +134,7 @@ def command(ctx: click.Context, /, output: Path, resume: bool, **options: Any) -
         from edgenet.host.train import train
 
         progress("loading torch", 1, 1)
-        if resume:
-            _refuse_changes(ctx)
-            settings = Run(output).recall()
-        else:
-            settings = _settings(options, progress)
+        settings = Run(output).recall() if resume else _settings(options, labels)
         outcome = train(
             settings,
             output,
@@ -168,26 +167,46 @@ def _refuse_changes(ctx: click.Context) -> None:
             )
 
 
-def _settings(options: dict[str, Any], progress: StageProgress) -> Settings:
+def _labels(options: dict[str, Any], progress: StageProgress) -> tuple[str, ...]:
+    """The classes of the data, once the options make sense beside each other.
+
+    What is wrong with them is said here, since torch takes seconds to load.
+    """
+    if options["qat"]:
+        _check_qat(options)
+    elif options["init"] and options["weights"]:
+        raise UsageError("--init and --weights are both given; a network starts from one of them")
+    network = options["network"]
+    from edgenet import architecture
+    from edgenet.dataset import open_dataset
+
+    architecture.network(
+        network["arch"] or "mobilenet_v1",
+        alpha=1 if network["alpha"] is None else network["alpha"],
+        classes=2,
+    )
+    data = _data(options)
+    if options["recipe"] is not None:
+        _recipe(options, options["recipe"])
+    return open_dataset(data, progress=progress).labels
+
+
+def _settings(options: dict[str, Any], labels: tuple[str, ...]) -> Settings:
     """The run that the options describe; what they leave open, the data decides."""
     if options["qat"]:
-        return _qat_settings(options, progress)
-    from edgenet.dataset import open_dataset
+        return _qat_settings(options, labels)
     from edgenet.host import checkpoint
     from edgenet.host.settings import Settings, default_recipe, default_spec
 
-    data = _data(options)
+    data = options["data"]
     wanted = {**options["network"], "resize": options["resize"]}
     recipe = _recipe(options, default_recipe(data))
-    if recipe.qat:
-        raise UsageError("a recipe with a [qat] section is for --qat; add it, or change the recipe")
-    dataset = open_dataset(data, progress=progress)
     init = checkpoint.named(options["init"]) if options["init"] else None
     return Settings(
         data=data,
         spec=default_spec(
             data,
-            dataset.labels,
+            labels,
             init=init,
             wanted=wanted,
             weights=options["weights"],
@@ -216,8 +235,7 @@ _QAT_KEEPS = {
 }
 
 
-def _qat_settings(options: dict[str, Any], progress: StageProgress) -> Settings:
-    """The run of ``--qat``."""
+def _check_qat(options: dict[str, Any]) -> None:
     if options["init"] is None:
         raise UsageError(
             "--qat goes on from a trained checkpoint; name it with --init (default is the one "
@@ -230,17 +248,17 @@ def _qat_settings(options: dict[str, Any], progress: StageProgress) -> Settings:
         raise UsageError(
             f"--qat: in {options['precision']} sums are coarser than int8's codes; drop --precision"
         )
-    from edgenet.dataset import open_dataset
+
+
+def _qat_settings(options: dict[str, Any], labels: tuple[str, ...]) -> Settings:
+    """The run of ``--qat``."""
     from edgenet.host import checkpoint, qat
 
-    data = _data(options)
-    recipe = _recipe(options, qat.RECIPE)
-    labels = open_dataset(data, progress=progress).labels
     return qat.settings(
         checkpoint.named(options["init"]),
-        data,
+        options["data"],
         labels,
-        recipe,
+        _recipe(options, qat.RECIPE),
         seed=options["seed"],
         patience=options["patience"],
     )
@@ -255,12 +273,15 @@ def _data(options: dict[str, Any]) -> str:
 def _recipe(options: dict[str, Any], default: str) -> Recipe:
     from edgenet.host import recipe as recipes
 
-    return recipes.scaled(
+    found = recipes.scaled(
         recipes.load(options["recipe"] or default, options["changes"]),
         epochs=options["epochs"],
         batch_size=options["batch_size"],
         lr=options["lr"],
     )
+    if found.qat and not options["qat"]:
+        raise UsageError("a recipe with a [qat] section is for --qat; add it, or change the recipe")
+    return found
 
 
 def _network(options: dict[str, Any]) -> dict[str, Any]:
