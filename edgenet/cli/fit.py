@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from edgenet.cli import output
 from edgenet.cli.options import Numbers, TargetName, data_option, dataset_of, typed
@@ -16,13 +17,14 @@ from edgenet.cli.searching import check, search, search_options
 from edgenet.errors import LimitExceeded, UsageError
 
 if TYPE_CHECKING:
-    from edgenet.fit.calibration import Calibration, Rates
+    from edgenet.fit.calibration import Calibration, Rates, Seen
     from edgenet.fit.device import Device
     from edgenet.fit.record import Fit, Limits
     from edgenet.fit.trained import Result
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _CLASSES = 1000
+_WITH_PROFILES = ("target_name", "board", "calibration_file", "clock")
 
 
 class Words(click.ParamType[list[str]]):
@@ -31,7 +33,10 @@ class Words(click.ParamType[list[str]]):
     name = "NAME,NAME,..."
 
     def convert(self, value: Any, param: Any, ctx: Any) -> list[str]:
-        return [word for word in value.split(",") if word] if isinstance(value, str) else value
+        words = value.split(",") if isinstance(value, str) else value
+        if not all(words):
+            self.fail(f"{value!r} has an empty name in it")
+        return words
 
 
 @click.command(short_help="Find the networks that fit a device, before training.")
@@ -83,6 +88,11 @@ class Words(click.ParamType[list[str]]):
     metavar="PROFILE",
     help="Show predictions beside what edgenet profile --json measured; may be repeated.",
 )
+@click.option(
+    "--clock",
+    metavar="HZ",
+    help="Of the firmware whose cycles are in PROFILE: 168MHz.  [default: the core's highest]",
+)
 @search_options
 @click.option("--all", "every", is_flag=True, help="Show what does not fit, too.")
 @click.option(
@@ -97,6 +107,7 @@ def command(
     profiles: tuple[Path, ...],
     calibration_file: Path | None,
     compared: tuple[Path, ...],
+    clock: str | None,
     **options: Any,
 ) -> None:
     """Find which networks fit a device: flash, RAM, multiply-adds and latency of each.
@@ -107,15 +118,24 @@ def command(
     from edgenet import target
     from edgenet.fit import device as devices
 
+    if profiles:
+        _check_alone(ctx, "profiles", *_WITH_PROFILES)
+    elif compared:
+        _check_alone(ctx, "compared", *_WITH_PROFILES, "as_json")
+    elif clock is not None:
+        raise UsageError(
+            "--clock is that of cycles in profiles; give them with --calibrate or --compare, or"
+            " drop it"
+        )
     output.check_folders(options["html_file"])
     check(options)
     found = devices.choose(target.load(target_name), options["board"])
     if profiles:
-        _calibrate(found, profiles, calibration_file)
+        _calibrate(found, profiles, clock, calibration_file)
         return
     calibration = _calibration(found, calibration_file)
     if compared:
-        _compare(found, calibration, compared, options)
+        _compare(found, calibration, _seen(found, compared, clock), as_json=options["as_json"])
         return
     answer = _fit(ctx, found, calibration, options)
     if options["folder"] is None:
@@ -124,8 +144,28 @@ def command(
         _trained(answer, search(answer, options), options)
 
 
-def _calibrate(device: Device, profiles: tuple[Path, ...], file: Path | None) -> None:
-    from edgenet.fit import calibration, measured
+def _check_alone(ctx: click.Context, word: str, *others: str) -> None:
+    """That nothing was typed that would be ignored."""
+    named = {param.name: param.opts[0] for param in ctx.command.params}
+    for name, option in named.items():
+        if (
+            name not in (word, *others)
+            and ctx.get_parameter_source(str(name)) is ParameterSource.COMMANDLINE
+        ):
+            raise UsageError(f"{option} does nothing beside {named[word]}; drop one of them")
+
+
+def _seen(device: Device, paths: Sequence[Path], clock: str | None) -> list[Seen]:
+    from edgenet.fit import measured, units
+
+    hz = None if clock is None else units.hertz(clock)
+    return [one for path in paths for one in measured.read(path, device, hz)]
+
+
+def _calibrate(
+    device: Device, profiles: Sequence[Path], clock: str | None, file: Path | None
+) -> None:
+    from edgenet.fit import calibration
     from edgenet.report import fit_calibration
 
     if device.board is None and file is None and device.target.boards():
@@ -133,9 +173,7 @@ def _calibrate(device: Device, profiles: tuple[Path, ...], file: Path | None) ->
             f"{device.target.name} is many boards; say with --board which one the profiles are of,"
             " or name a file with --calibration"
         )
-    made = calibration.calibrate(
-        [one for path in profiles for one in measured.read(path)], device.name
-    )
+    made = calibration.calibrate(_seen(device, profiles, clock), device.name)
     place = file or calibration.folder() / f"{device.name}.json"
     calibration.save(made, place)
     click.echo(fit_calibration.text(made), nl=False)
@@ -147,7 +185,15 @@ def _calibration(device: Device, file: Path | None) -> Calibration | None:
     from edgenet.fit import calibration
 
     place = file or calibration.folder() / f"{device.name}.json"
-    return calibration.read(place) if file or place.is_file() else None
+    if file is None and not place.is_file():
+        return None
+    found = calibration.read(place)
+    if found.board != device.name:
+        raise UsageError(
+            f"{place} is the calibration of {found.board}, not of {device.name}; name that with"
+            " --target and --board, or give another file"
+        )
+    return found
 
 
 def _rates(
@@ -158,9 +204,8 @@ def _rates(
             if options[option] is not None:
                 raise UsageError(
                     f"{device.name} was never calibrated, so its latency is not known; drop"
-                    f" --{option.replace('_', '-')}, or profile three bundles on it and run:"
-                    f" edgenet fit {_named(device)} --calibrate P1.json --calibrate P2.json"
-                    " --calibrate P3.json"
+                    f" --{option.replace('_', '-')}, or profile five bundles on it and run:"
+                    f" edgenet fit {_named(device)} --calibrate P1.json --calibrate P2.json ..."
                 )
         if options["max_ram"] is not None and not device.generates:
             raise UsageError(
@@ -206,6 +251,8 @@ def _fit(
             limits=limits,
             known=known,
             rates=rates,
+            host=calibration.host if calibration else "",
+            labels=len("".join(f"{one}\n" for one in dataset.labels).encode()) if dataset else None,
             cache=Cache(generated.compiler()) if device.generates else None,
             command=typed(ctx),
         )
@@ -222,9 +269,9 @@ def _limits(options: dict[str, Any]) -> Limits:
 
     flash, ram, latency = (options[name] for name in ("max_flash", "max_ram", "max_latency"))
     return Limits(
-        flash=units.size(flash) if flash else None,
-        ram=units.size(ram) if ram else None,
-        latency_ms=units.milliseconds(latency) if latency else None,
+        flash=None if flash is None else units.size(flash),
+        ram=None if ram is None else units.size(ram),
+        latency_ms=None if latency is None else units.milliseconds(latency),
     )
 
 
@@ -253,19 +300,15 @@ def _trained(found: Fit, results: Sequence[Result], options: dict[str, Any]) -> 
 
 
 def _compare(
-    device: Device,
-    calibration: Calibration | None,
-    compared: tuple[Path, ...],
-    options: dict[str, Any],
+    device: Device, calibration: Calibration | None, seen: Sequence[Seen], *, as_json: bool
 ) -> None:
     import msgspec
 
-    from edgenet.fit import compare, measured
+    from edgenet.fit import compare
     from edgenet.report import fit_calibration
 
-    seen = [one for path in compared for one in measured.read(path)]
     rows = compare.compare(device, calibration, seen)
-    if options["as_json"]:
+    if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2))
     else:
-        click.echo(fit_calibration.compared(rows), nl=False)
+        click.echo(fit_calibration.compared(rows, calibration, device.generates), nl=False)

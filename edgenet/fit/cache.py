@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import time
 from contextlib import suppress
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -16,7 +17,12 @@ from edgenet.files import write_atomic
 from edgenet.fit.footprint import Footprint
 from edgenet.fit.point import Point
 
-_MADE_BY = ("architecture", "codegen", "fit", "int8", "tflite")
+_MADE_BY = (
+    *("architecture", "codegen", "cost.py", "int8", "tflite"),
+    *(f"fit/{name}.py" for name in ("constants", "footprint", "generated", "linked", "recorded")),
+    "fit/kernel_sizes.json",
+)
+_UNUSED_S = 30 * 24 * 3600
 
 
 class Cache:
@@ -30,10 +36,12 @@ class Cache:
     def __init__(self, compiler: str, folder: Path | None = None) -> None:
         place = folder or default_folder()
         self._folder = place / fingerprint(compiler)
-        # what another version of the generator left would never be read again
+        with suppress(OSError):
+            os.utime(self._folder)
+        # of another version of the generator, which may be installed beside this one
         with suppress(OSError):
             for other in place.iterdir():
-                if other != self._folder:
+                if other.stat().st_mtime < time.time() - _UNUSED_S:
                     shutil.rmtree(other, ignore_errors=True)
 
     def get(self, point: Point, core: str, sram_budget: int | None) -> Footprint | None:
@@ -64,14 +72,16 @@ def default_folder() -> Path:
 def fingerprint(compiler: str) -> str:
     """Of the code that makes footprints."""
     digest = hashlib.sha256(compiler.encode())
-    for package in _MADE_BY:
-        for name, content in _files(resources.files("edgenet") / package):
+    for part in _MADE_BY:
+        for name, content in _files(resources.files("edgenet") / part):
             digest.update(f"{name}\0{len(content)}\0".encode())
             digest.update(content)
     return digest.hexdigest()[:16]
 
 
 def _files(folder: Traversable) -> list[tuple[str, bytes]]:
+    if folder.is_file():
+        return [(folder.name, folder.read_bytes())]
     found: list[tuple[str, bytes]] = []
     for one in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if one.is_dir() and one.name != "__pycache__":

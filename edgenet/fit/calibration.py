@@ -19,8 +19,8 @@ from edgenet.fit.latency import Model, Sample
 from edgenet.fit.point import Point
 
 SCHEMA = 1
-LEAST = 3
-"""Networks that a calibration needs, or alphas and resolutions could not be told apart."""
+LEAST = 5
+"""Networks that a calibration needs, or its error could not be told by leaving each one out."""
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -77,8 +77,8 @@ class Rates(msgspec.Struct, frozen=True):
         networks: what it was made from, with the medians in milliseconds.
         latency: predicts inferences.
         memory: predicts RAM; None where it was not measured.
-        median_error: of predicting each network from the others, a share; None below two more
-            networks than needed.
+        median_error: of predicting each network from the others, a share; None where no network
+            has all its kinds of layers in another.
         largest_error: the same, of the worst.
     """
 
@@ -132,8 +132,8 @@ def calibrate(seen: Iterable[Seen], board: str) -> Calibration:
     """Rates out of measurements; several of one network count as their median.
 
     Raises:
-        UsageError: there are fewer than three networks of every variant and number of threads, or
-            they come from different machines.
+        UsageError: there are fewer than ``LEAST`` networks of every variant and number of threads,
+            or all have one alpha or one resolution, or they come from different machines.
     """
     groups: dict[tuple[str, int], list[Seen]] = {}
     hosts = set()
@@ -150,7 +150,7 @@ def calibrate(seen: Iterable[Seen], board: str) -> Calibration:
         most = max((len({one.point for one in group}) for group in groups.values()), default=0)
         raise UsageError(
             f"profiles of {most} networks do not calibrate {board}; profile bundles of at least"
-            f" {LEAST} that differ in alpha or resolution"
+            f" {LEAST}, of two alphas and two resolutions, each with the same variant and threads"
         )
     return Calibration("calibration", SCHEMA, board, hosts.pop(), tuple(rates))
 
@@ -159,11 +159,14 @@ def _rates(group: list[Seen]) -> Rates | None:
     by_point: dict[Point, list[Seen]] = {}
     for one in group:
         by_point.setdefault(one.point, []).append(one)
-    if len(by_point) < LEAST:
+    if len(by_point) < LEAST or any(
+        len(values) < 2
+        for values in ({one.alpha for one in by_point}, {one.side for one in by_point})
+    ):
         return None
     merged = [_merged(same) for same in by_point.values()]
     samples = [one.sample for one in merged]
-    errors = [abs(e) for e in latency.errors(samples)] if len(samples) >= LEAST + 2 else []
+    errors = [abs(error) for error in latency.errors(samples)]
     first = group[0]
     return Rates(
         variant=first.variant,

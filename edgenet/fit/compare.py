@@ -56,13 +56,14 @@ def compare(
     Raises:
         GraphError: there is no kernel for a layer, and so no prediction.
     """
-    return [_compared(device, calibration, one) for one in seen]
+    generator = Generator(device.board) if device.generates and device.board else None
+    return [_compared(generator, calibration, one) for one in seen]
 
 
-def _compared(device: Device, calibration: Calibration | None, one: Seen) -> Compared:
+def _compared(generator: Generator | None, calibration: Calibration | None, one: Seen) -> Compared:
     rates = _rates(calibration, one)
-    if device.generates and device.board:
-        found = Generator(device.board).footprint(one.point)
+    if generator is not None:
+        found = generator.footprint(one.point)
         flash, ram = found.flash, found.ram
     else:
         flash = file_bytes(one.point) if one.variant == "int8.tflite" else None

@@ -52,7 +52,7 @@ def recommended(rows: Sequence[Row]) -> str | None:
 
 def nearest(rows: Sequence[Row]) -> str | None:
     """The point that breaks its limits by the least; None where one fits or none can run."""
-    missing = [row for row in rows if row.over and not row.refused]
+    missing = [row for row in rows if row.over]
     if any(row.fits for row in rows) or not missing:
         return None
-    return min(missing, key=lambda row: max(row.over.values())).name
+    return min(missing, key=lambda row: max(one.times for one in row.over.values())).name

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from edgenet.architecture import ARCHITECTURES, parse_name
 from edgenet.errors import RecordError, UsageError
-from edgenet.fit import latency
+from edgenet.fit import latency, origin
 from edgenet.fit.calibration import Seen
+from edgenet.fit.device import Device
 from edgenet.fit.point import Point
 from edgenet.mcu import counting
 from edgenet.mcu.counting import Counts
@@ -15,17 +16,41 @@ from edgenet.profile import profiles
 from edgenet.profile.record import Profile, Run
 
 
-def read(path: Path) -> list[Seen]:
+def read(path: Path, device: Device, clock_hz: int | None = None) -> list[Seen]:
     """What ``edgenet profile --json`` wrote, of an engine or of a real microcontroller.
+
+    Args:
+        path: of the record.
+        device: that it must be of.
+        clock_hz: at which a microcontroller's firmware runs; None for the highest of its core.
 
     Raises:
         RecordError: it cannot be read, is no profile, or does not tell its network.
-        UsageError: it counts instructions, which are no time.
+        UsageError: it is of another device, or it counts instructions, which are no time; or the
+            clock is above the board's, or of a device whose time is measured.
     """
+    if clock_hz is not None:
+        _check_clock(device, clock_hz)
     counts = counting.read(path)
     if counts is not None:
-        return [_counted(counts, path)]
-    return of_profile(profiles.read_one(path), str(path))
+        origin.check_counts(counts.board, device, str(path))
+        return [_counted(counts, path, clock_hz)]
+    profile = profiles.read_one(path)
+    origin.check_machine(profile.machine, device, str(path))
+    return of_profile(profile, str(path))
+
+
+def _check_clock(device: Device, clock_hz: int) -> None:
+    board = device.board
+    if not device.generates or board is None:
+        raise UsageError(
+            "--clock makes time of cycles, which microcontrollers count; drop it: profiles of"
+            f" {device.name} hold time"
+        )
+    if board.clock_hz is not None and clock_hz > board.clock_hz:
+        raise UsageError(
+            f"{board.name} runs at {_mhz(board.clock_hz)} at the most, not at {_mhz(clock_hz)}"
+        )
 
 
 def of_profile(profile: Profile, name: str) -> list[Seen]:
@@ -45,8 +70,7 @@ def of_profile(profile: Profile, name: str) -> list[Seen]:
             " bundle again with this edgenet"
         )
     point = Point(profile.arch, profile.alpha, profile.height, profile.classes)
-    machine = profile.machine
-    host = ", ".join(word for word in (machine.board, machine.cpu, machine.architecture) if word)
+    host = origin.described(profile.machine)
     return [_run(run, point, host) for run in profile.runs]
 
 
@@ -67,14 +91,21 @@ def _run(run: Run, point: Point, host: str) -> Seen:
     )
 
 
-def _counted(counts: Counts, path: Path) -> Seen:
-    if counts.unit != "cycles" or not counts.clock_hz:
+def _counted(counts: Counts, path: Path, clock_hz: int | None) -> Seen:
+    if counts.unit != "cycles":
         raise UsageError(
             f"{path} counts {counts.unit} on {counts.board}, which are no time; profile a"
             " real board with --port"
         )
+    hz = clock_hz or counts.clock_hz
+    if not hz:
+        raise UsageError(
+            f"{path} holds cycles, and the clock of {counts.board} is not known; give it with"
+            " --clock"
+        )
     point = _point(counts, path)
-    per_ms = counts.clock_hz / 1000
+    per_ms = hz / 1000
+    clock = _mhz(hz) + ("" if clock_hz else ", the highest of its core")
     layers = tuple(one.count / per_ms for one in counts.layers)
     return Seen(
         point=point,
@@ -83,10 +114,14 @@ def _counted(counts: Counts, path: Path) -> Seen:
         invoke_ms=counts.total / per_ms,
         operators=layers if len(layers) == len(latency.operators(point.cost())) else (),
         ram=counts.ram,
-        host=counts.board,
+        host=f"{counts.board} at {clock}",
         engine=f"generated C, {counts.tools.get('compiler', '')}".rstrip(", "),
         file=counts.flash,
     )
+
+
+def _mhz(hz: int) -> str:
+    return f"{hz / 1e6:g} MHz"
 
 
 def _point(counts: Counts, path: Path) -> Point:

@@ -14,7 +14,7 @@ from edgenet.fit.accuracy import Accuracy
 from edgenet.fit.point import Point
 
 SCHEMA = 1
-Limit = Literal["flash", "ram", "latency"]
+Limit = Literal["flash", "ram", "block", "latency"]
 Cost = Literal["latency_ms", "instructions", "macs"]
 
 
@@ -26,12 +26,33 @@ class Limits(msgspec.Struct, frozen=True):
         ram: bytes.
         latency_ms: of an inference.
         sources: of each limit, ``given`` or the board whose memory it is.
+        block: bytes of RAM that lie together, which an arena must; None where all of it does.
     """
 
     flash: int | None = None
     ram: int | None = None
     latency_ms: float | None = None
     sources: dict[Limit, str] = {}
+    block: int | None = None
+
+
+class Excess(msgspec.Struct, frozen=True):
+    """How a limit is broken.
+
+    Attributes:
+        value: what the network takes: bytes, with the stack's where it counts too; milliseconds.
+        limit: what there is.
+        least: whether value is only the least it takes: weights, where code is not known.
+    """
+
+    value: float
+    limit: float
+    least: bool = False
+
+    @property
+    def times(self) -> float:
+        """How often the limit is reached."""
+        return self.value / self.limit
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,8 +69,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         latency_ms: predicted; None without a calibration.
         instructions: counted in QEMU; None where that was not asked for.
         accuracy: None where none is known.
-        over: limits that are broken, with how many times they are reached.
+        over: limits that are broken.
         refused: why the device cannot run it at all; empty where it can.
+        unknown: why it cannot be told whether it keeps to the limits; empty where it can.
+        parameters: bytes of weights and biases in an Edge TPU's memory; None for other devices.
         front: whether nothing that fits costs less and is as accurate.
     """
 
@@ -63,13 +86,15 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     latency_ms: float | None = None
     instructions: int | None = None
     accuracy: Accuracy | None = None
-    over: dict[Limit, float] = {}
+    over: dict[Limit, Excess] = {}
     refused: str = ""
+    unknown: str = ""
+    parameters: int | None = None
     front: bool = False
 
     @property
     def fits(self) -> bool:
-        return not self.over and not self.refused
+        return not (self.over or self.refused or self.unknown)
 
     def costs(self, cost: Cost) -> float | None:
         """Its place on an axis of cost."""
@@ -91,6 +116,7 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True):
         cost: what the front trades accuracy for.
         stack: bytes of RAM beside a row's that count against the limit.
         calibration: what latency was predicted from, in words; empty where it was not.
+        labelled: whether flash has the classes' names in it.
         rows: in the order of multiply-adds.
         recommended: name of the row to train; None where nothing fits.
         nearest: name of the row that misses least; None where something fits.
@@ -106,6 +132,7 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True):
     cost: Cost
     stack: int = 0
     calibration: str = ""
+    labelled: bool = False
     rows: tuple[Row, ...]
     recommended: str | None = None
     nearest: str | None = None
@@ -147,7 +174,8 @@ def like(word: str) -> tuple[str, float, int]:
     """
     path = Path(word)
     if path.is_file():
-        row = read(path).row(read(path).recommended)
+        found = read(path)
+        row = found.row(found.recommended)
         if row is None:
             raise RecordError(f"{word} recommends nothing, since nothing fits its limits")
         return row.point.arch, row.point.alpha, row.point.side

@@ -7,8 +7,15 @@ import re
 from edgenet.errors import UsageError
 
 _MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
-_BYTES = {"B": 1, "K": 2**10, "KB": 2**10, "KiB": 2**10}
-_BYTES |= {"M": 2**20, "MB": 2**20, "MiB": 2**20}
+_BYTES = {"B": 1}
+for _power, _letter in enumerate("KMG", 1):
+    # a small b would be bits, as data sheets of memories count
+    _BYTES |= {
+        unit: 2 ** (10 * _power)
+        for big in (_letter, _letter.lower())
+        for unit in (big, f"{big}B", f"{big}iB")
+    }
+_HZ = {"Hz": 1, "kHz": 10**3, "MHz": 10**6, "GHz": 10**9}
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?)([A-Za-z]*)")
 
 
@@ -25,7 +32,7 @@ def milliseconds(text: str) -> float:
 
 
 def size(text: str) -> int:
-    """Bytes; K and M count by 1024, as flash and RAM do.
+    """Bytes; K, M and G, large or small, count by 1024, as flash and RAM do.
 
     >>> size("512K"), size("1.5MiB"), size("4096B")
     (524288, 1572864, 4096)
@@ -37,6 +44,18 @@ def size(text: str) -> int:
     if found != int(found):
         raise UsageError(f"{text!r} is {found:g} bytes; give a whole number of bytes")
     return int(found)
+
+
+def hertz(text: str) -> int:
+    """A clock with its unit.
+
+    >>> hertz("168MHz")
+    168000000
+
+    Raises:
+        UsageError: it is no number above 0 with one of the units.
+    """
+    return round(_quantity(text, _HZ, "a clock", "168MHz or 16000kHz"))
 
 
 def _quantity(text: str, units: dict[str, float] | dict[str, int], what: str, like: str) -> float:

@@ -25,7 +25,7 @@ def text(made: Calibration) -> str:
             for kind, rate in rates.latency.rates.items()
         ]
         head = ("layer", "ns/multiply-add", "ns/byte moved", "ns/weight", "us/call")
-        parts += [described(rates), table(head, rows)]
+        parts += [described(rates, made.host), table(head, rows)]
         if rates.memory:
             parts.append(
                 f"RAM: {rates.memory.engine / 2**20:.1f} MiB, {rates.memory.file:.2f} bytes for"
@@ -34,8 +34,14 @@ def text(made: Calibration) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def compared(rows: Sequence[Compared]) -> str:
-    """A row for each measurement."""
+def compared(rows: Sequence[Compared], calibration: Calibration | None, generated: bool) -> str:
+    """A row for each measurement.
+
+    Args:
+        rows: as they were compared.
+        calibration: that latency is predicted by; None where there is none.
+        generated: whether models run as generated C.
+    """
     head = ["network", "variant", "threads"]
     head += ["flash", "measured", "RAM", "measured", "ms", "measured", ""]
     cells = [
@@ -51,7 +57,17 @@ def compared(rows: Sequence[Compared]) -> str:
         )
         for row in rows
     ]
-    return table(head, cells, texts=2) + "\n"
+    said = [table(head, cells, texts=2)]
+    if calibration is not None:
+        said.append(f"Predicted from what was measured on {calibration.host}.")
+    else:
+        said.append("Latency is not predicted: the board was never calibrated.")
+    if generated and any(row.ram.error for row in rows):
+        said.append(
+            "RAM is predicted without --sram-budget and with channels that training left dead; an"
+            " export with either takes less."
+        )
+    return "\n".join(said) + "\n"
 
 
 def _bytes(pair: Pair) -> tuple[str | None, str | None]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from edgenet.fit.record import Cost, Fit, Limit, Row
+from edgenet.edgetpu.check import CACHE, LEAST_CACHE
+from edgenet.fit.record import Cost, Excess, Fit, Limit, Row
 from edgenet.report.text import table
 
 COSTS: dict[Cost, str] = {
@@ -12,11 +13,16 @@ COSTS: dict[Cost, str] = {
     "instructions": "instructions counted in QEMU",
     "macs": "multiply-adds",
 }
-_WORDS: dict[Limit, str] = {"flash": "flash", "ram": "RAM", "latency": "latency"}
+_WORDS: dict[Limit, str] = {
+    "flash": "flash",
+    "ram": "RAM",
+    "block": "RAM in one piece",
+    "latency": "latency",
+}
 
 
 def text(found: Fit, *, every: bool = False) -> str:
-    """The table of what fits, and what to train.
+    """The table of what fits, and what to train; no word of it where nothing fits.
 
     Args:
         found: the record.
@@ -25,8 +31,10 @@ def text(found: Fit, *, every: bool = False) -> str:
     rows = [row for row in found.rows if row.fits or (every and not row.refused)]
     parts = [
         "\n".join([heading(found), *notes(found)]),
-        table(headings(found, every=every), [cells(found, row, every=every) for row in rows]),
-        conclusion(found),
+        table(headings(found, every=every), [cells(found, row, every=every) for row in rows])
+        if rows
+        else "",
+        conclusion(found) if found.recommended else "",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -37,6 +45,7 @@ def heading(found: Fit) -> str:
     values: tuple[tuple[Limit, str | None], ...] = (
         ("flash", _bytes(limits.flash)),
         ("ram", _bytes(limits.ram)),
+        ("block", _bytes(limits.block)),
         ("latency", f"{limits.latency_ms:g} ms" if limits.latency_ms else None),
     )
     said = [
@@ -55,9 +64,16 @@ def notes(found: Fit) -> Iterator[str]:
     if found.stack:
         yield f"{_generated(found)}; {found.stack:,} bytes of stack count too."
     else:
-        yield "Flash is the int8 .tflite's size, within 1 %."
+        names = "" if found.labelled else ", without the names of its classes"
+        yield f"Flash is the int8 .tflite's size, within 1 %{names}."
         if not found.calibration:
-            yield "RAM and latency are not known: this board was never calibrated."
+            device = found.board or found.target
+            yield f"RAM and latency are not known: {device} was never calibrated."
+    if _on_edgetpu(found):
+        yield (
+            f"Parameters: the Edge TPU keeps {LEAST_CACHE:,} to {CACHE:,} bytes; what is beyond is"
+            " sent to it anew for each picture."
+        )
     if found.calibration:
         yield f"Latency: {found.calibration}."
     accuracies = [row.accuracy for row in found.rows if row.accuracy]
@@ -70,13 +86,34 @@ def notes(found: Fit) -> Iterator[str]:
         yield f"Top-1 is of int8 in edgenet's own measured table, on {data} (docs/results.md)."
     for data in sorted({one.data for one in accuracies if one.kind == "measured"}):
         yield f"Top-1 is what edgenet evaluate measured on {data}."
-    refused: dict[str, list[str]] = {}
-    for row in found.rows:
-        if row.refused:
-            names = refused.setdefault(row.refused, [])
-            names += [row.point.arch] if row.point.arch not in names else []
-    for reason, names in refused.items():
-        yield f"Not on this device: {', '.join(names)} ({reason})."
+    unknown = sum(row.fits and row.accuracy is None for row in found.rows)
+    if accuracies and unknown:
+        yield f"{unknown} that fit have no known accuracy, so the front leaves them out."
+    yield from _left_out(found)
+
+
+def _left_out(found: Fit) -> Iterator[str]:
+    """What cannot run, and what cannot be judged or compared."""
+    for reason, names in _by_reason((row.refused, row) for row in found.rows):
+        yield f"Not on this device: {names} ({reason})."
+    for reason, names in _by_reason((row.unknown, row) for row in found.rows):
+        yield f"Latency not known: {names} ({reason}); calibrate with profiles of them, too."
+    untimed = [row for row in found.rows if row.fits and row.latency_ms is None]
+    if found.calibration and untimed and found.cost == "macs":
+        ((_, names),) = _by_reason((" ", row) for row in untimed)
+        yield (
+            f"The front is by multiply-adds, since the latency of {names} is not known; calibrate"
+            " with profiles of them, or choose others with --arch."
+        )
+
+
+def _by_reason(rows: Iterable[tuple[str, Row]]) -> list[tuple[str, str]]:
+    """Architectures of the rows that have a reason, by reasons."""
+    found: dict[str, dict[str, None]] = {}
+    for reason, row in rows:
+        if reason:
+            found.setdefault(reason, {})[row.point.arch] = None
+    return [(reason, ", ".join(archs)) for reason, archs in found.items()]
 
 
 def _generated(found: Fit) -> str:
@@ -92,6 +129,7 @@ def _generated(found: Fit) -> str:
 def headings(found: Fit, *, every: bool = False) -> list[str]:
     """Of the columns that ``cells`` fills."""
     shown = ["network", "alpha", "side", "multiply-adds", "flash", "RAM"]
+    shown += ["parameters"] if _on_edgetpu(found) else []
     shown += ["ms"] if found.calibration else []
     shown += ["instructions"] if _counted(found) else []
     return [*shown, "top-1", "front", *(["too much"] if every else [])]
@@ -102,6 +140,8 @@ def cells(found: Fit, row: Row, *, every: bool = False) -> list[object]:
     ram = None if row.ram is None else f"{row.ram:,}" + ("" if row.sram_budget is None else "*")
     shown: list[object] = [row.point.arch, f"{row.point.alpha:g}", row.point.side, f"{row.macs:,}"]
     shown += [None if row.flash is None else f"{row.flash:,}", ram]
+    if _on_edgetpu(found):
+        shown.append(None if row.parameters is None else f"{row.parameters:,}")
     if found.calibration:
         shown.append(None if row.latency_ms is None else f"{row.latency_ms:.2f}")
     if _counted(found):
@@ -113,7 +153,8 @@ def cells(found: Fit, row: Row, *, every: bool = False) -> list[object]:
 
 def over(row: Row) -> str:
     """The limits that a row breaks, and by how much."""
-    return ", ".join(f"{_WORDS[name]} {times - 1:.0%}" for name, times in row.over.items())
+    said = [f"{_WORDS[name]} {one.times - 1:.0%}" for name, one in row.over.items()]
+    return ", ".join([*said, *(["latency not known"] if row.unknown else [])])
 
 
 def conclusion(found: Fit) -> str:
@@ -141,19 +182,25 @@ def conclusion(found: Fit) -> str:
 
 def shortfall(found: Fit) -> str:
     """That nothing fits, and what is nearest, in a sentence."""
-    row, limits = found.row(found.nearest), found.limits
+    row = found.row(found.nearest)
+    if row is None and any(row.unknown for row in found.rows):
+        return "nothing fits for certain: the latency of what may fit is not known"
     if row is None:
         return "nothing fits: no network of these runs on this device"
-    named: dict[Limit, tuple[str, str]] = {
-        "flash": (f"{row.flash or 0:,}", f"{limits.flash or 0:,} bytes of flash"),
-        "ram": (f"{(row.ram or 0) + found.stack:,}", f"{limits.ram or 0:,} bytes of RAM"),
-        "latency": (f"{row.latency_ms or 0:.2f}", f"{limits.latency_ms or 0:g} ms"),
-    }
-    parts = [
-        f"{named[name][0]} of {named[name][1]}, {times - 1:.0%} too much"
-        for name, times in row.over.items()
-    ]
+    parts = [_exceeded(name, one) for name, one in row.over.items()]
     return f"nothing fits; the nearest is {row.name} with {' and '.join(parts)}"
+
+
+def _exceeded(name: Limit, one: Excess) -> str:
+    if name == "latency":
+        amounts = f"{one.value:.2f} of {one.limit:g} ms"
+    else:
+        amounts = f"{one.value:,.0f} of {one.limit:,.0f} bytes of {_WORDS[name]}"
+    return f"{'at least ' if one.least else ''}{amounts}, {one.times - 1:.0%} too much"
+
+
+def _on_edgetpu(found: Fit) -> bool:
+    return any(row.parameters is not None for row in found.rows)
 
 
 def _counted(found: Fit) -> bool:

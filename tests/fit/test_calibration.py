@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from edgenet import target
+from edgenet.environment import Probe
 from edgenet.errors import RecordError, UsageError
-from edgenet.fit import calibration, measured
+from edgenet.fit import calibration, device, measured, origin
 from edgenet.fit.calibration import Seen
+from edgenet.fit.device import Device
 from edgenet.fit.footprint import activations, file_bytes
 from edgenet.fit.point import Point, grid
 from edgenet.mcu.counting import Counts, LayerCount
@@ -45,9 +49,24 @@ def test_what_was_put_in_comes_out_for_networks_that_were_not_measured():
     assert rates.largest_error < 0.6
 
 
-def test_two_networks_are_too_few():
-    with pytest.raises(UsageError, match="profiles of 2 networks do not calibrate pc"):
-        calibration.calibrate([seen(POINTS[0]), seen(POINTS[0]), seen(POINTS[1])], "pc")
+def test_four_networks_are_too_few():
+    with pytest.raises(UsageError, match="profiles of 4 networks do not calibrate pc"):
+        calibration.calibrate([seen(POINTS[0]), *map(seen, POINTS[:4])], "pc")
+
+
+@pytest.mark.parametrize(
+    ("alphas", "sides"), [([0.5], [96, 128, 160, 192, 224]), ([0.25, 0.5, 0.75, 1.0, 1.25], [96])]
+)
+def test_one_alpha_or_one_resolution_does_not_tell_the_others(alphas, sides):
+    with pytest.raises(UsageError, match="of two alphas and two resolutions"):
+        calibration.calibrate(map(seen, grid(["v1"], alphas, sides, 10)), "pc")
+
+
+def test_the_fewest_networks_there_may_be_tell_their_error():
+    (rates,) = calibration.calibrate(map(seen, POINTS[:5]), "pc").rates
+    for point in grid(["v1"], [], [], 10):
+        error = rates.latency.of(point.cost()) / seen(point).invoke_ms - 1
+        assert abs(error) <= rates.largest_error
 
 
 def test_profiles_of_two_machines_are_refused():
@@ -95,14 +114,78 @@ def counts(**changes: object) -> Counts:
     return Counts(**(found | changes))
 
 
-def test_cycles_of_a_real_board_are_time_at_its_clock(tmp_path):
-    (tmp_path / "c.json").write_bytes(msgspec.json.encode(counts()))
-    (one,) = measured.read(tmp_path / "c.json")
+def board(name: str = "stm32f746") -> Device:
+    return device.choose(target.load("mcu"), name)
+
+
+def written(folder: Path, **changes: object) -> Path:
+    (folder / "c.json").write_bytes(msgspec.json.encode(counts(**changes)))
+    return folder / "c.json"
+
+
+def test_cycles_of_a_real_board_are_time_at_the_clock_that_is_named(tmp_path):
+    (one,) = measured.read(written(tmp_path), board())
     assert (one.point, one.invoke_ms, one.ram) == (POINTS[0], 100.0, 41664)
     assert one.operators[0] == pytest.approx(0.0005)
+    assert one.host == "stm32f746 at 200 MHz, the highest of its core"
+    (one,) = measured.read(written(tmp_path), board(), 16_000_000)
+    assert one.invoke_ms == 1250.0
+    assert one.host == "stm32f746 at 16 MHz"
+
+
+def test_a_clock_above_the_boards_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="216 MHz at the most, not at 400 MHz"):
+        measured.read(written(tmp_path), board(), 400_000_000)
+
+
+def test_cycles_at_a_clock_that_nobody_knows_are_no_time(tmp_path):
+    with pytest.raises(UsageError, match="give it with --clock"):
+        measured.read(written(tmp_path, clock_hz=None), board())
 
 
 def test_instructions_are_no_time(tmp_path):
-    (tmp_path / "c.json").write_bytes(msgspec.json.encode(counts(unit="instructions")))
     with pytest.raises(UsageError, match="no time"):
-        measured.read(tmp_path / "c.json")
+        measured.read(written(tmp_path, unit="instructions"), board())
+
+
+def test_cycles_of_another_board_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="measured on stm32f746, not on nano33ble"):
+        measured.read(written(tmp_path), board("nano33ble"))
+    with pytest.raises(UsageError, match="measured on stm32f746, not on pc"):
+        measured.read(written(tmp_path), device.choose(target.load("pc"), None))
+
+
+@pytest.mark.parametrize(
+    ("name", "machine", "cpu", "architecture", "fine"),
+    [
+        ("pi4", "Raspberry Pi 4 Model B Rev 1.4", "4x Cortex-A72", "aarch64", True),
+        ("pi4", None, "4x Cortex-A72", "aarch64", True),
+        ("pi4", "Raspberry Pi 5 Model B Rev 1.0", "4x Cortex-A76", "aarch64", False),
+        ("pi4", "ProLiant", "Intel Xeon", "x86_64", False),
+        ("pi3bplus", "Raspberry Pi 3 Model B Plus Rev 1.3", "4x Cortex-A53", "aarch64", True),
+        ("pi3bplus", "Raspberry Pi Zero 2 W Rev 1.0", "4x Cortex-A53", "aarch64", False),
+        ("pi5", "Raspberry Pi 5 Model B Rev 1.0", "4x Cortex-A76", "aarch64", True),
+        ("pi5", "Raspberry Pi 5 Model B Rev 1.0", "4x Arm part 0xfff", "aarch64", True),
+        (None, "ProLiant", "Intel Xeon", "x86_64", True),
+    ],
+)
+def test_a_profile_is_of_the_board_it_is_given_for(name, machine, cpu, architecture, fine):
+    found = msgspec.structs.replace(
+        Probe().machine(), board=machine, cpu=cpu, architecture=architecture
+    )
+    pi = device.choose(target.load("rpi"), name)
+    if fine:
+        origin.check_machine(found, pi, "p.json")
+    else:
+        with pytest.raises(UsageError, match=f"^p.json was measured on .*{cpu}.*, not on {name} "):
+            origin.check_machine(found, pi, "p.json")
+
+
+def test_an_edge_tpu_hangs_on_any_computer():
+    usb = device.choose(target.load("coral"), "coral_usb")
+    origin.check_machine(Probe().machine(), usb, "p.json")
+
+
+def test_an_engines_profile_says_nothing_of_generated_code():
+    with pytest.raises(UsageError, match="nano33ble runs generated C; profile it with --port"):
+        origin.check_machine(Probe().machine(), board("nano33ble"), "p.json")

@@ -8,7 +8,7 @@ from hypothesis import given
 from edgenet.fit import front
 from edgenet.fit.accuracy import Accuracy
 from edgenet.fit.point import Point
-from edgenet.fit.record import Row
+from edgenet.fit.record import Excess, Row
 
 
 def row(number: int, macs: int, top1: float | None, *, fits: bool = True) -> Row:
@@ -17,7 +17,7 @@ def row(number: int, macs: int, top1: float | None, *, fits: bool = True) -> Row
         point=Point("mobilenet_v1", 1.0, 96, 10),
         macs=macs,
         accuracy=None if top1 is None else Accuracy(top1, "ImageNet", "published", "https://x"),
-        over={} if fits else {"flash": 1.5},
+        over={} if fits else {"flash": Excess(3, 2)},
     )
 
 
@@ -65,9 +65,14 @@ def test_without_accuracies_the_largest_that_fits_is_recommended():
 
 def test_the_nearest_miss_breaks_its_worst_limit_by_least():
     far = Row(
-        name="far", point=Point("mobilenet_v1", 1, 96, 10), macs=1, over={"flash": 1.1, "ram": 3.0}
+        name="far",
+        point=Point("mobilenet_v1", 1, 96, 10),
+        macs=1,
+        over={"flash": Excess(11, 10), "ram": Excess(3, 1)},
     )
-    near = Row(name="near", point=Point("mobilenet_v1", 1, 96, 10), macs=1, over={"ram": 1.2})
+    near = Row(
+        name="near", point=Point("mobilenet_v1", 1, 96, 10), macs=1, over={"ram": Excess(12, 10)}
+    )
     refused = Row(name="no", point=Point("mobilenet_v1", 1, 96, 10), macs=1, refused="no kernel")
     assert front.nearest([far, refused, near]) == "near"
     assert front.nearest([refused]) is None

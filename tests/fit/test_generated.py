@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 
+import edgenet
 from edgenet.board import load
 from edgenet.cost import Configuration
 from edgenet.errors import GraphError, LimitExceeded
-from edgenet.fit import linked, recorded
+from edgenet.fit import cache, linked, recorded
 from edgenet.fit.cache import Cache
 from edgenet.fit.constants import bytes_of, shortened
 from edgenet.fit.footprint import Footprint
@@ -97,5 +100,39 @@ def test_what_was_found_is_kept_until_the_generator_changes(tmp_path):
     assert Cache("gcc 1", tmp_path).get(SMALL, "cortex-m7", None) is None
     assert Cache("gcc 1", tmp_path).get(SMALL, "cortex-m4", 100) is None
     assert Cache("gcc 2", tmp_path).get(SMALL, "cortex-m4", None) is None
-    # and what the other compiler left is gone
-    assert Cache("gcc 1", tmp_path).get(SMALL, "cortex-m4", None) is None
+    # which may be installed beside it
+    assert Cache("gcc 1", tmp_path).get(SMALL, "cortex-m4", None) == found
+
+
+def test_what_no_installation_used_for_long_is_gone(tmp_path):
+    found = Footprint(flash=1, ram=2, macs=3, exact=True, constants=4)
+    Cache("gcc 1", tmp_path).put(SMALL, "cortex-m4", None, found)
+    (folder,) = tmp_path.iterdir()
+    os.utime(folder, (0, 0))
+    Cache("gcc 1", tmp_path)  # its use
+    Cache("gcc 2", tmp_path)
+    assert folder.exists()
+    os.utime(folder, (0, 0))
+    Cache("gcc 2", tmp_path)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "kept"),
+    [
+        ("cost.py", False),
+        ("fit/linked.py", False),
+        ("codegen/c/new.c", False),
+        ("fit/measured.json", True),
+        ("fit/table.py", True),
+    ],
+)
+def test_footprints_are_kept_until_what_makes_them_changes(changed, kept, tmp_path, monkeypatch):
+    package = Path(edgenet.__file__).parent
+    ignored = shutil.ignore_patterns("__pycache__", "host", "view", "targets")
+    copy = shutil.copytree(package, tmp_path / "edgenet", ignore=ignored)
+    monkeypatch.setattr(cache.resources, "files", lambda name: copy)
+    before = cache.fingerprint("gcc 1")
+    with (copy / changed).open("ab") as file:
+        file.write(b"\n")
+    assert (cache.fingerprint("gcc 1") == before) == kept
