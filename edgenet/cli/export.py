@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -20,11 +22,13 @@ from edgenet.cli.compiled import finished
 from edgenet.cli.options import TargetName, data_option, dataset_of, typed
 from edgenet.cli.progress import StageProgress
 from edgenet.errors import UsageError
-from edgenet.spec import Quantization
+from edgenet.spec import Quantization, Variant
 
 if TYPE_CHECKING:
     from edgenet.bundle import Bundle
     from edgenet.codegen import Report
+    from edgenet.host.remedy.wish import Wish
+    from edgenet.target import Target
 
 
 @click.command(name="export")
@@ -92,6 +96,8 @@ def command(
         target = targets.load(target_name)
         target.check_board(board, sram_budget)
         variants = target.to_export(quantize)
+        if wish:
+            wish = _possible(wish, target, variants)
         if eliminate_channels and "int8.tflite" not in variants:
             raise UsageError(
                 f"--eliminate-channels makes int8.tflite smaller, and the bundle is to hold "
@@ -111,6 +117,7 @@ def command(
 
         choice = Choice(dataset, calib_samples, seed, calib_method) if dataset else None
         if choice and wish:
+            exporter.check(model, variants)
             model = stack.enter_context(
                 remedied(model, choice, wish, as_json=as_json, progress=progress)
             )
@@ -136,6 +143,21 @@ def command(
     else:
         summary = _summary(bundle, reports, replaced=replaced, onward=not target.on_boards)
         click.echo("\n".join(filter(None, (summary, said))))
+
+
+def _possible(wish: Wish, target: Target, variants: Sequence[Variant]) -> Wish:
+    """Remedies whose result the bundle can hold.
+
+    Raises:
+        UsageError: nothing of it has ranges, or a remedy was named that the target cannot compute.
+    """
+    if not any(one.startswith(("int8", "int16x8")) for one in variants):
+        raise UsageError(
+            f"--remedy is about int8 and int16x8, and the bundle is to hold {', '.join(variants)}; "
+            "leave it out"
+        )
+    whole = target.description.quantize == ("int8",) or "int16x8.tflite" in variants
+    return replace(wish, whole=whole)
 
 
 def _summary(bundle: Bundle, reports: list[Report], *, replaced: bool, onward: bool) -> str:

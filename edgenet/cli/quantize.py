@@ -55,7 +55,9 @@ def command(
     """Calibrate CHECKPOINT for int8 and keep the ranges with it, so that export needs no pictures.
 
     Prints, on pictures held back from calibration, how close int8 logits are to the float ones.
-    With --remedy, what was done against the difference, and what each remedy gained.
+    With --remedy, what was done against the difference, and what each remedy gained. A layer that
+    the remedy layers keeps float runs on LiteRT and ONNX Runtime, not on a microcontroller or the
+    Edge TPU: for those, edgenet export --remedy leaves that remedy out.
     """
     wish = wish_of(remedy, max_drift, qat_epochs, data)
     with StageProgress() as progress:
@@ -87,7 +89,7 @@ def command(
             calibration.disjoint(choice)  # refused before anything takes time
         report = quantized(choice, output)
         again = _compared(output, choice, quantized, progress) if robust else None
-    _tell(report, again, output, as_json=as_json)
+    _tell(report, again, output, asked_for=calib_samples, as_json=as_json)
     if isinstance(report, RemedyReport):
         demand(report, model, data)
 
@@ -106,6 +108,7 @@ def _tell(
     again: Robustness | None,
     output: Path,
     *,
+    asked_for: int,
     as_json: bool,
 ) -> None:
     import msgspec
@@ -119,17 +122,18 @@ def _tell(
     if isinstance(report, RemedyReport):
         click.echo(f"{output}: {told(report, as_json=False)}")
     else:
-        click.echo(_text(report, output))
+        click.echo(_text(report, output, asked_for))
     if again is not None:
         from edgenet.host import robustness
 
         click.echo(robustness.text(again))
 
 
-def _text(report: CalibrationReport, output: Path) -> str:
+def _text(report: CalibrationReport, output: Path, asked_for: int) -> str:
     used = report.calibration
+    fewer = f"; {asked_for} were asked for" if used.images < asked_for else ""
     lines = [
-        f"{output}: calibrated with {used.images} pictures of {used.source}",
+        f"{output}: calibrated with {used.images} pictures of {used.source}{fewer}",
         f"  {report.activations} activation ranges by {used.method}",
     ]
     if report.sqnr_db is None or report.agreement is None:

@@ -195,8 +195,8 @@ def choose(
             chosen[index] = digest
     if not chosen and before:
         raise DataError(
-            f"{dataset.name}: no training picture is left beside the {before} to calibrate with; "
-            "give a smaller --calib-samples"
+            f"{dataset.name}: of {len(train)} training pictures none is left beside the {before} "
+            "to calibrate with; give a smaller --calib-samples"
         )
     if not chosen:
         raise DataError(

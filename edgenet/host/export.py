@@ -74,9 +74,7 @@ def export(  # noqa: PLR0913  (what of, what for, where to, how, and whom to tel
             needs or that would undo what was done to the weights of int8.
     """
     variants = [one for one in target.to_export(quantize) if one not in COMPILED_FROM]
-    record, network = checkpoints.load_network(model)
-    if "int16x8.tflite" in variants:
-        formats.check_int16x8(network)  # before calibration takes time
+    record, network = check(model, variants)  # before calibration takes time
     int8 = checkpoints.int8_network(model, record, network)
     calibrator, ranges = None, None
     if any(map(_needs_ranges, variants)):
@@ -117,6 +115,19 @@ def export(  # noqa: PLR0913  (what of, what for, where to, how, and whom to tel
         elimination=elimination,
         mixed=[one for one in models if kept and one.startswith("int8.")],
     )
+
+
+def check(model: Path, variants: Sequence[Variant]) -> tuple[Checkpoint, nn.Module]:
+    """A checkpoint and its float network, which all variants can hold.
+
+    Raises:
+        CheckpointError: it cannot be read.
+        ExportError: a variant cannot hold it.
+    """
+    record, network = checkpoints.load_network(model)
+    if "int16x8.tflite" in variants:
+        formats.check_int16x8(network)
+    return record, network
 
 
 def _told(ranges: CalibrationRecord) -> Calibration:

@@ -119,7 +119,8 @@ def finish(
     module.model.load_state_dict(kept)
     tuned = folded(network)
     tuned.load_state_dict(module.model.weights())
-    remedies = (*_known(record).remedies, REMEDY)
+    # a network that is tuned a second time has this remedy once
+    remedies = tuple(dict.fromkeys((*_known(record).remedies, REMEDY)))
     keep_float = _known(record).keep_float
     calibration = checkpoint.CalibrationRecord(
         Calibration(

@@ -135,6 +135,11 @@ def text(report: RemedyReport) -> str:
         ),
         f"applied: {', '.join(report.remedies) or 'nothing'}",
     ]
+    if report.keep_float:
+        lines.append(
+            f"float: {', '.join(report.keep_float)}; so not for microcontrollers and the Edge TPU, "
+            "which compute in int8 alone"
+        )
     if report.max_drift is not None and report.passed:
         lines.append(
             f"int8 loses at most {report.max_drift:g} points of top-1, with 95 % confidence"

@@ -210,7 +210,7 @@ def test_training_goes_on_from_the_weights_that_int8_had(trained: Trained, tmp_p
         trained.after, tmp_path / "run", str(trained.data), epochs=1, observer=observer
     )
     assert outcome.checkpoint.calibration is not None
-    assert outcome.checkpoint.calibration.remedies == ("qat", "qat")
+    assert outcome.checkpoint.calibration.remedies == ("qat",)
     assert any(sentence.endswith("after qat") for sentence in said)
 
 

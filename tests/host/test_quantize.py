@@ -9,6 +9,8 @@ import pytest
 import torch
 from norms import scatter
 
+from edgenet.bundle import Calibration
+from edgenet.cli import quantize
 from edgenet.dataset import Dataset, open_dataset
 from edgenet.dataset.split import ArraySplit
 from edgenet.errors import CheckpointError, DataError, ExportError, UsageError
@@ -216,6 +218,21 @@ class TestSparing:
         words = r"pairs has 19 different training pictures.* at least 20; .*--remedy none"
         with pytest.raises(DataError, match=words):
             sparing(Choice(dataset, samples=2))
+
+
+def test_pictures_that_calibration_leaves_none_of_are_counted() -> None:
+    dataset = two_classes(train=noise_of(19), val=noise_of(4, seed=1))
+    taken = choose(dataset, 5000, seed=0).values()
+    with pytest.raises(DataError, match=r"of 19 training pictures none is left beside the 19 to"):
+        choose(dataset, 1, seed=0, without=taken)
+
+
+def test_quantize_says_that_fewer_pictures_were_used_than_asked_for() -> None:
+    used = Calibration("digits train", 1297, 0, "minmax", ())
+    report = calibration.CalibrationReport(used, 31, 0, None, None)
+    line = quantize._text(report, Path("run"), 5000).splitlines()[0]
+    assert line == "run: calibrated with 1297 pictures of digits train; 5000 were asked for"
+    assert "asked for" not in quantize._text(report, Path("run"), 1297)
 
 
 def noise_of(count: int, seed: int = 0) -> np.ndarray:

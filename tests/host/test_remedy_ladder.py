@@ -16,7 +16,9 @@ import pytest
 import torch
 from norms import scatter
 
+from edgenet import target as targets
 from edgenet.bundle import Calibration
+from edgenet.cli import export
 from edgenet.cli.main import main
 from edgenet.dataset import open_dataset
 from edgenet.drift.compare import compare
@@ -252,7 +254,8 @@ def run(*words: str | Path) -> click.testing.Result:
     ("words", "said"),
     [
         (("--remedy", "bais"), "no remedy 'bais'; did you mean 'bias'? (auto, bias, equalize"),
-        (("--remedy", "auto,bias"), "no remedy 'auto'; did you mean 'auto'?"),
+        (("--remedy", "auto,bias"), "--remedy auto stands alone; give it, or the names of"),
+        (("--remedy", "none,bias"), "--remedy none stands alone; give it, or the names of"),
         (("--max-drift", "1"), "--max-drift is about remedies; give --remedy auto or their names"),
         (("--remedy", "none", "--qat-epochs", "1"), "--qat-epochs is about remedies"),
         (("--remedy", "qat"), "the remedy qat trains; say how long with --qat-epochs N"),
@@ -262,6 +265,54 @@ def test_what_cannot_be_meant_is_refused(words: tuple[str, ...], said: str) -> N
     result = run("quantize", "nowhere", "--data", "digits", *words)
     assert result.exit_code == 2
     assert said in result.output
+
+
+@pytest.mark.parametrize(
+    ("target", "words", "said"),
+    [
+        ("pc", ("--quantize", "none", "--remedy", "auto"), "--remedy is about int8 and int16x8"),
+        ("pc", ("--quantize", "float16", "--remedy", "bias"), "hold fp32.tflite, fp32.onnx, float"),
+        ("mcu", ("--remedy", "layers"), "the remedy layers keeps the worst layers float, and"),
+        ("coral", ("--remedy", "bias,layers"), "the remedy layers keeps the worst layers float"),
+        ("pc", ("--quantize", "int16x8", "--remedy", "layers"), "in int8 or int16x8 alone"),
+    ],
+)
+def test_remedies_that_the_bundle_cannot_hold_are_refused_before_anything_takes_time(
+    target: str, words: tuple[str, ...], said: str
+) -> None:
+    result = run("export", "--target", target, "--model", "nowhere", "--data", "digits", *words)
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+@pytest.mark.parametrize(
+    ("target", "words", "whole"),
+    [("pc", (), False), ("mcu", (), True), ("coral", (), True), ("rpi", ("int8", "int16x8"), True)],
+)
+def test_auto_keeps_no_layer_float_where_the_bundle_cannot_hold_it(
+    target: str, words: tuple[Any, ...], whole: bool
+) -> None:
+    device = targets.load(target)
+    wish = export._possible(Wish((AUTO,), qat_epochs=1), device, device.to_export(words))
+    assert wish.ladder == [name for name in report.REMEDIES if not whole or name != "layers"]
+
+
+def test_the_text_says_where_float_layers_do_not_run() -> None:
+    words = report.text(some_report(remedies=("layers",), keep_float=("stem", "hidden")))
+    assert "float: stem, hidden; so not for microcontrollers and the Edge TPU, which" in words
+    assert "microcontrollers" not in report.text(some_report())
+
+
+def test_int16x8_that_cannot_be_is_refused_before_the_ladder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = ModelSpec("mobilenet_v3_small", 0.5, LABELS, Preprocess(32, 32))
+    checkpoints.save(tmp_path / "v3", Checkpoint(spec=spec), build(spec).state_dict())
+    monkeypatch.setattr(ladder, "record", lambda *_, **__: pytest.fail("the ladder was climbed"))
+    words = ("--quantize", "int16x8", "--data", "digits", "--remedy", "auto")
+    result = run("export", "--target", "rpi", "--model", tmp_path / "v3", *words)
+    assert result.exit_code == 1, result.output
+    assert "int16x8 cannot hold this network: it has HARD_SWISH" in result.output
 
 
 def test_remedies_without_pictures_are_refused() -> None:

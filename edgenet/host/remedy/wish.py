@@ -9,6 +9,7 @@ from edgenet.report.remedy import MAX_DRIFT, REMEDIES
 
 AUTO = "auto"
 NONE = "none"
+LAYERS = "layers"
 HELD_BACK = 2000
 
 
@@ -25,9 +26,10 @@ class Wish:
         qat_epochs: of quantization-aware training; 0 leaves it out of ``auto``.
         data: what training takes, as ``open_dataset`` does; needed for ``qat``.
         iterations: of rounding, for each layer.
+        whole: whether no layer may stay float: what computes in int8 alone would refuse it.
 
     Raises:
-        UsageError: a remedy is unknown, or a number makes no sense.
+        UsageError: a remedy is unknown or does not go with another, or a number makes no sense.
     """
 
     names: tuple[str, ...]
@@ -36,11 +38,19 @@ class Wish:
     qat_epochs: int = 0
     data: str = ""
     iterations: int = 500
+    whole: bool = False
 
     def __post_init__(self) -> None:
         for name in self.names:
-            if name not in REMEDIES and self.names != (AUTO,):
+            if name in (AUTO, NONE) and len(self.names) > 1:
+                raise UsageError(f"--remedy {name} stands alone; give it, or the names of remedies")
+            if name not in (AUTO, *REMEDIES):
                 raise UsageError(unknown("remedy", name, [AUTO, NONE, *REMEDIES]))
+        if self.whole and LAYERS in self.names:
+            raise UsageError(
+                f"the remedy {LAYERS} keeps the worst layers float, and what is to be made computes"
+                " in int8 or int16x8 alone; leave it out"
+            )
         if self.max_drift is not None and not 0 <= self.max_drift <= 100:
             raise UsageError(f"{self.max_drift} points of drift; from 0 to 100 make sense")
         if "qat" in self.names and self.qat_epochs < 1:
@@ -61,4 +71,6 @@ class Wish:
         """The remedies, in the order in which they are tried."""
         if not self.auto:
             return [name for name in REMEDIES if name in self.names]
-        return [name for name in REMEDIES if name != "qat" or self.qat_epochs]
+        left_out = {LAYERS} if self.whole else set()
+        left_out |= set() if self.qat_epochs else {"qat"}
+        return [name for name in REMEDIES if name not in left_out]
