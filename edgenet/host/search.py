@@ -179,7 +179,8 @@ class Search:
         try:
             if not file.is_file():
                 kept = [] if not self.folder.exists() else list(self.folder.iterdir())
-                if any(path.name != _LOCK for path in kept):
+                # a kill may leave a draft behind, whose name begins with a dot
+                if any(path.name != _LOCK and path.name[0] != "." for path in kept):
                     raise UsageError(f"{self.folder} is not empty; choose another folder")
                 return False
             known = msgspec.json.decode(file.read_bytes(), type=Plan)

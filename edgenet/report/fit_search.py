@@ -86,6 +86,6 @@ def remarks(found: Fit, results: Sequence[Result]) -> list[str]:
         f"* fits if layers run row by row: edgenet export --sram-budget {budget}"
         for budget in sorted(budgets)
     ] + [
-        f"Top-1 is on the {results[0].images} pictures that the best was chosen by, and so a little"
-        " too good."
+        f"What was trained is measured on the {results[0].images} pictures that the best was chosen"
+        " by, and so a little too good."
     ]

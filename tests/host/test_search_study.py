@@ -140,16 +140,16 @@ def test_what_failed_comes_again_after_networks_that_were_never_tried(tmp_path):
     assert len(list((tmp_path / "s" / "trials").iterdir())) == 3
 
 
-def test_a_search_whose_every_trial_fails_ends(tmp_path):
-    started: list[str] = []
+def test_a_search_whose_every_trial_fails_ends_and_tries_nothing_twice(tmp_path):
+    tried: list[tuple[str, float]] = []
 
     def broken(settings: Settings, folder: Path) -> Found:
-        started.append(folder.name)
+        tried.append((folder.name[4:], settings.recipe.optimizer.lr))
         return Found(error="no memory")
 
     with pytest.raises(TrainingError, match="no memory"):
-        Search(tmp_path / "s", plan()).run(trials=5, job=broken)
-    assert len(started) == 5
+        Search(tmp_path / "s", plan()).run(trials=6, job=broken)
+    assert len(tried) == len(set(tried)) == 6
 
 
 def test_an_interrupted_search_says_one_thing_to_do(tmp_path):
@@ -271,6 +271,18 @@ def test_another_plan_in_the_same_folder_is_refused(tmp_path):
     (tmp_path / "t" / "x").touch()
     with pytest.raises(UsageError, match="not empty"):
         Search(tmp_path / "t", plan())
+
+
+def test_a_search_that_was_killed_before_it_had_a_plan_begins_anew(tmp_path, monkeypatch):
+    def cut(path: Path, content: bytes) -> None:
+        path.with_name(f".{path.name}.0").write_bytes(content[:10])
+        raise Killed
+
+    monkeypatch.setattr("edgenet.host.search.write_atomic", cut)
+    with pytest.raises(Killed):
+        Search(tmp_path / "s", plan()).run(trials=1, job=job)
+    monkeypatch.undo()
+    assert len(Search(tmp_path / "s", plan()).run(trials=1, job=job)) == 1
 
 
 def test_nothing_is_written_before_the_search_runs(tmp_path):
