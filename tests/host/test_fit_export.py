@@ -9,11 +9,13 @@ import pytest
 import torch
 from torch import nn
 
+from edgenet import edgetpu, tflite
+from edgenet.architecture import ARCHITECTURES
 from edgenet.board import load
 from edgenet.codegen.program import program
-from edgenet.fit import linked
+from edgenet.fit import linked, mapped
 from edgenet.fit.constants import bytes_of
-from edgenet.fit.footprint import file_bytes
+from edgenet.fit.footprint import OVERHEAD, file_bytes
 from edgenet.fit.generated import Generator, generate
 from edgenet.fit.point import Point
 from edgenet.host import export
@@ -70,3 +72,30 @@ def test_a_network_takes_what_was_predicted_before_it_was_trained(point, tmp_pat
         predicted = Generator(load(BOARD)).footprint(point)
         whole = linked.build(real, load(BOARD), tmp_path)
         assert (predicted.flash, predicted.ram) == (whole.flash, whole.ram)
+
+
+def test_every_family_for_large_pictures_has_its_overhead_recorded():
+    large = {name for name, family in ARCHITECTURES.items() if family.stem_stride == 2}
+    assert large == set(OVERHEAD)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "point",
+    nightly.beyond(
+        1,
+        [
+            Point("mobilenet_v3_small", 0.75, 64, 10),
+            Point("mobilenet_v3_large", 0.75, 64, 10),
+            Point("mobilenet_v3_large_minimalistic", 0.75, 64, 10),
+        ],
+    ),
+    ids=lambda point: point.name,
+)
+def test_a_file_is_what_was_predicted_and_so_is_what_the_edge_tpu_runs_of_it(point):
+    data, labels = exported(point)
+    assert file_bytes(point) + labels == pytest.approx(len(data), abs=512)
+    found, drawn = edgetpu.check(tflite.read(data, point.name)), mapped.verdict(point)
+    assert found.whole == drawn.whole == point.arch.endswith("minimalistic")
+    if found.whole:
+        assert found.memory == drawn.memory
