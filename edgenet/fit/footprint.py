@@ -41,7 +41,7 @@ def file_bytes(point: Point) -> int:
 
     Kernels and biases, aligned; scales and zero points of each channel; and what litert-torch
     writes of names and tables, which is the same for a family at any alpha and resolution.  It is
-    right to the alignment of the last buffer where that was recorded, and to some hundred bytes
+    right to the alignment of the last buffer where that was recorded, and to some thousand bytes
     of V3 with squeeze and excite.
     """
     layers = point.cost().layers
