@@ -141,7 +141,13 @@ def command(
 
         click.echo(json.dumps(msgspec.to_builtins(bundle.manifest), indent=2))
     else:
-        summary = _summary(bundle, reports, replaced=replaced, onward=not target.on_boards)
+        summary = _summary(
+            bundle,
+            reports,
+            replaced=replaced,
+            onward=not target.on_boards,
+            asked_for=choice.samples if choice else 0,
+        )
         click.echo("\n".join(filter(None, (summary, said))))
 
 
@@ -160,7 +166,9 @@ def _possible(wish: Wish, target: Target, variants: Sequence[Variant]) -> Wish:
     return replace(wish, whole=whole)
 
 
-def _summary(bundle: Bundle, reports: list[Report], *, replaced: bool, onward: bool) -> str:
+def _summary(
+    bundle: Bundle, reports: list[Report], *, replaced: bool, onward: bool, asked_for: int
+) -> str:
     from edgenet.report import elimination
 
     lines = [f"{bundle.root}  for {bundle.manifest.target}: {bundle.manifest.name}"]
@@ -177,9 +185,10 @@ def _summary(bundle: Bundle, reports: list[Report], *, replaced: bool, onward: b
     ]
     calibration = bundle.manifest.calibration
     if calibration is not None:
+        fewer = f"; {asked_for} were asked for" if calibration.images < asked_for else ""
         lines.append(
             f"  calibrated with {calibration.images} pictures of {calibration.source}"
-            f" ({calibration.method})"
+            f" ({calibration.method}){fewer}"
         )
         if calibration.remedies:
             lines.append(f"  remedies: {', '.join(calibration.remedies)}")

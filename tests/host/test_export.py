@@ -15,6 +15,7 @@ import torch
 from edgenet import golden, verify
 from edgenet import target as targets
 from edgenet.bundle import Bundle
+from edgenet.cli import export as export_command
 from edgenet.cli.main import main
 from edgenet.dataset import open_dataset
 from edgenet.errors import ExportError
@@ -173,6 +174,21 @@ def test_export_says_where_the_bundle_is_and_what_comes_next(
     assert f"edgenet verify {out}" in result.output
     assert "replaced" not in result.output
     assert Bundle.open(out).variants == ("fp32.tflite", "int8.tflite")
+
+
+def test_export_says_that_fewer_pictures_were_used_than_asked_for() -> None:
+    bundle = Bundle.open(TINY)
+    assert bundle.manifest.calibration is not None
+    used = bundle.manifest.calibration.images
+
+    def said(asked_for: int) -> str:
+        return export_command._summary(
+            bundle, [], replaced=False, onward=False, asked_for=asked_for
+        )
+
+    assert f"calibrated with {used} pictures of " in said(5000)
+    assert said(5000).endswith("); 5000 were asked for")
+    assert "asked for" not in said(used)
 
 
 def test_quantize_keeps_the_calibration_so_that_export_needs_no_pictures(
