@@ -6,7 +6,8 @@ EdgenetError            1  anything below; never raised itself
 │   └── MissingDevice   1  an accelerator or the library that drives it is not there
 ├── DataError           1  a picture, a folder or a data set cannot be used
 ├── CheckpointError     1  a checkpoint cannot be read or does not fit
-├── TrainingError       1  training was interrupted or its loss is no longer a number
+├── TrainingError       1  the loss of a training is no longer a number, or it cannot go on
+│   └── Interrupted     1  the user interrupted it; the same run can go on
 ├── BundleError         1  a bundle is malformed, changed, or newer than this reader
 ├── RecordError         1  a saved measurement cannot be read or written
 ├── TargetError         1  a target folder is malformed or lacks what it needs
@@ -65,7 +66,11 @@ class CheckpointError(EdgenetError):
 
 
 class TrainingError(EdgenetError):
-    """Training was interrupted, or its loss is no longer a number."""
+    """The loss of a training is no longer a number, or it cannot go on."""
+
+
+class Interrupted(TrainingError):
+    """The user interrupted a training, which can go on."""
 
 
 class BundleError(EdgenetError):

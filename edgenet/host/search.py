@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from edgenet.errors import EdgenetError, RecordError, TrainingError, UsageError
+from edgenet.errors import EdgenetError, Interrupted, RecordError, TrainingError, UsageError
 from edgenet.files import write_atomic
 from edgenet.fit.trained import Result
 from edgenet.host.settings import Settings
@@ -63,7 +63,7 @@ def train_one(settings: Settings, folder: Path) -> Found:
     """Train, or go on, or read what came of it; what a run breaks off at is the answer's error.
 
     Raises:
-        KeyboardInterrupt: the user wants to stop, here in the midst of a run.
+        Interrupted: by the user.
     """
     from edgenet.host import checkpoint
     from edgenet.host.machine import Machine
@@ -75,9 +75,9 @@ def train_one(settings: Settings, folder: Path) -> Found:
         if not run.finished:
             train(settings, folder, machine=Machine(), resume=run.settings.is_file())
         record = checkpoint.read_record(folder)
+    except Interrupted:
+        raise
     except (EdgenetError, OSError, RuntimeError, MemoryError) as error:
-        if isinstance(error.__context__, SystemExit):  # Lightning's answer to Ctrl-C
-            raise KeyboardInterrupt from error
         return Found(error=_sentence(error), seconds=time.monotonic() - started)
     evaluated = record.data["evaluated_on"]
     images = record.data["images"][evaluated]
@@ -124,8 +124,8 @@ class Search:
 
         Raises:
             UsageError: another process trains in the folder, or it cannot be written to.
-            TrainingError: trials failed, though all others had their turn; or the user
-                interrupted.
+            TrainingError: trials failed, though all others had their turn.
+            Interrupted: by the user.
             RecordError: the folder's files are malformed, or the disk refuses.
         """
         with _held(self.folder):
@@ -133,8 +133,8 @@ class Search:
             study = self._study()
             try:
                 failed = self._train(study, _Budget(trials, seconds), workers or Here(), job, tell)
-            except KeyboardInterrupt:
-                raise TrainingError("interrupted; the same command goes on") from None
+            except (Interrupted, KeyboardInterrupt):
+                raise Interrupted("interrupted; the same command goes on") from None
         if failed:
             reasons = "; ".join(f"{trial.network}: {trial.error}" for trial in failed)
             raise TrainingError(f"{reasons}; the others are kept, the same command tries again")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from edgenet.dataset import Dataset, Split, hold_out, open_dataset
-from edgenet.errors import CheckpointError, TrainingError
+from edgenet.errors import CheckpointError, Interrupted
 from edgenet.host import checkpoint, data, learner, pretrained, tensors, transfer, tuning
 from edgenet.host.callbacks import Best, Observer, Telling, weights
 from edgenet.host.fakequant import FakeQuantized
@@ -81,7 +81,8 @@ def train(
 
     Raises:
         EdgenetError: the data, the settings or the folder cannot be used.
-        TrainingError: the loss is no longer a number, or the run was interrupted.
+        TrainingError: the loss is no longer a number.
+        Interrupted: by the user.
     """
     machine = machine or Machine()
     started = time.perf_counter()
@@ -142,7 +143,7 @@ def _fit(
         trainer.fit(module, ckpt_path=state, weights_only=True)
     except SystemExit:  # Lightning's answer to Ctrl-C, after which it leaves the key dead
         signal.signal(signal.SIGINT, on_interrupt)
-        raise TrainingError(
+        raise Interrupted(
             f"interrupted; continue with: edgenet train --resume -o {folder}"
         ) from None
 

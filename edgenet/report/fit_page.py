@@ -72,7 +72,7 @@ def _drawn(found: Fit) -> str:
     archs = [name for name in ARCHITECTURES if any(row.point.arch == name for row in known)]
     misses = "does not fit" if any(row.over for row in known) else _UNKNOWN
     hollow = "" if all(row.fits for row in known) else misses
-    legend = scatter.legend([(_family(name), name) for name in archs], out=hollow)
+    legend = scatter.legend([(family(name), name) for name in archs], out=hollow)
     return legend + html.figure(drawing, _caption(found, title, len(known)), kind="sized")
 
 
@@ -98,9 +98,9 @@ def _mark(found: Fit, row: Row) -> Mark:
     if best:
         label = f"{label}: {top1:.1f} %"
     kind = "best" if best else "front" if row.front else "in" if row.fits else "out"
-    return Mark(x, top1, _family(row.point.arch), label, tip, kind)  # type: ignore[arg-type]
+    return Mark(x, top1, family(row.point.arch), label, tip, kind)  # type: ignore[arg-type]
 
 
-def _family(arch: str) -> int:
-    """The same on every page, whatever else is on it."""
+def family(arch: str) -> int:
+    """Of an architecture's marks; the same on every page, whatever else is on it."""
     return sorted(ARCHITECTURES, key=lambda name: name.endswith("_cifar")).index(arch)

@@ -8,6 +8,7 @@ from edgenet.architecture import ARCHITECTURES
 from edgenet.fit.record import Cost, Fit, Row
 from edgenet.fit.trained import Result
 from edgenet.report import fit_search, html, scatter
+from edgenet.report.fit_page import family
 from edgenet.report.fit_text import COSTS, heading, notes
 from edgenet.report.html import Section
 from edgenet.report.plot import Axes
@@ -59,7 +60,7 @@ def _drawn(found: Fit, results: Sequence[Result]) -> str:
     title = f"Top-1 against {COSTS[cost]}, trained and predicted"
     archs = [name for name in ARCHITECTURES if any(row.point.arch == name for _, row in pairs)]
     hollow = "predicted" if any(one.kind == "out" for one in marks) else ""
-    legend = scatter.legend([(_family(name), name) for name in archs], out=hollow)
+    legend = scatter.legend([(family(name), name) for name in archs], out=hollow)
     drawing = scatter.scatter(marks, axes, title=title)
     return legend + html.figure(drawing, f"{title}; point at a mark for its trial.", kind="sized")
 
@@ -69,7 +70,7 @@ def _predicted(pairs: Sequence[tuple[Result, Row]], cost: Cost) -> Iterator[Mark
         if row.accuracy:
             top1 = 100 * row.accuracy.top1
             tip = f"{row.name}\npredicted: top-1 {top1:.1f} % ({row.accuracy.kind})"
-            yield Mark(_place(row, cost), top1, _family(row.point.arch), "", tip, "out")
+            yield Mark(_place(row, cost), top1, family(row.point.arch), "", tip, "out")
 
 
 def _trained(pairs: Sequence[tuple[Result, Row]], cost: Cost) -> Iterator[Mark]:
@@ -83,12 +84,12 @@ def _trained(pairs: Sequence[tuple[Result, Row]], cost: Cost) -> Iterator[Mark]:
         label = row.name.removeprefix("mobilenet_")
         top1 = 100 * one.top1
         tip = f"{row.name}, lr {one.lr:.3g}\ntrained: top-1 {top1:.1f} %, {one.folder}"
-        family, place = _family(row.point.arch), _place(row, cost)
+        kin, place = family(row.point.arch), _place(row, cost)
         if number == 0:
-            yield Mark(place, top1, family, f"{label}: {top1:.1f} %", tip, "best")
+            yield Mark(place, top1, kin, f"{label}: {top1:.1f} %", tip, "best")
         else:
             kind = "front" if one.trial in ahead else "in"
-            yield Mark(place, top1, family, label, tip, kind)  # type: ignore[arg-type]
+            yield Mark(place, top1, kin, label, tip, kind)  # type: ignore[arg-type]
 
 
 def _place(row: Row, cost: Cost) -> float:
@@ -99,8 +100,3 @@ def _place(row: Row, cost: Cost) -> float:
 
 def _unit(cost: Cost) -> str:
     return "ms" if cost == "latency_ms" else "millions"
-
-
-def _family(arch: str) -> int:
-    """As on the page of what fits."""
-    return sorted(ARCHITECTURES, key=lambda name: name.endswith("_cifar")).index(arch)
