@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
-from edgenet.cli import output
+from edgenet.cli import fit_profiles, output
 from edgenet.cli.options import Numbers, TargetName, data_option, dataset_of, typed
 from edgenet.cli.progress import StageProgress
 from edgenet.cli.searching import check, search, search_options
 from edgenet.errors import LimitExceeded, UsageError
 
 if TYPE_CHECKING:
-    from edgenet.fit.calibration import Calibration, Rates, Seen
+    from edgenet.fit.calibration import Calibration, Rates
     from edgenet.fit.device import Device
     from edgenet.fit.record import Fit, Limits
     from edgenet.fit.trained import Result
@@ -119,9 +118,9 @@ def command(
     from edgenet.fit import device as devices
 
     if profiles:
-        _check_alone(ctx, "profiles", *_WITH_PROFILES)
+        fit_profiles.check_alone(ctx, "profiles", *_WITH_PROFILES)
     elif compared:
-        _check_alone(ctx, "compared", *_WITH_PROFILES, "as_json")
+        fit_profiles.check_alone(ctx, "compared", *_WITH_PROFILES, "as_json")
     elif clock is not None:
         raise UsageError(
             "--clock is that of cycles in profiles; give them with --calibrate or --compare, or"
@@ -131,53 +130,18 @@ def command(
     check(options)
     found = devices.choose(target.load(target_name), options["board"])
     if profiles:
-        _calibrate(found, profiles, clock, calibration_file)
+        fit_profiles.calibrate(found, profiles, clock, calibration_file)
         return
     calibration = _calibration(found, calibration_file)
     if compared:
-        _compare(found, calibration, _seen(found, compared, clock), as_json=options["as_json"])
+        seen = fit_profiles.read(found, compared, clock)
+        fit_profiles.compare(found, calibration, seen, as_json=options["as_json"])
         return
     answer = _fit(ctx, found, calibration, options)
     if options["folder"] is None:
         _show(answer, options)
     else:
         _trained(answer, search(answer, options), options)
-
-
-def _check_alone(ctx: click.Context, word: str, *others: str) -> None:
-    """That nothing was typed that would be ignored."""
-    named = {param.name: param.opts[0] for param in ctx.command.params}
-    for name, option in named.items():
-        if (
-            name not in (word, *others)
-            and ctx.get_parameter_source(str(name)) is ParameterSource.COMMANDLINE
-        ):
-            raise UsageError(f"{option} does nothing beside {named[word]}; drop one of them")
-
-
-def _seen(device: Device, paths: Sequence[Path], clock: str | None) -> list[Seen]:
-    from edgenet.fit import measured, units
-
-    hz = None if clock is None else units.hertz(clock)
-    return [one for path in paths for one in measured.read(path, device, hz)]
-
-
-def _calibrate(
-    device: Device, profiles: Sequence[Path], clock: str | None, file: Path | None
-) -> None:
-    from edgenet.fit import calibration
-    from edgenet.report import fit_calibration
-
-    if device.board is None and file is None and device.target.boards():
-        raise UsageError(
-            f"{device.target.name} is many boards; say with --board which one the profiles are of,"
-            " or name a file with --calibration"
-        )
-    made = calibration.calibrate(_seen(device, profiles, clock), device.name)
-    place = file or calibration.folder() / f"{device.name}.json"
-    calibration.save(made, place)
-    click.echo(fit_calibration.text(made), nl=False)
-    click.echo(f"wrote {place}", err=True)
 
 
 def _calibration(device: Device, file: Path | None) -> Calibration | None:
@@ -297,18 +261,3 @@ def _trained(found: Fit, results: Sequence[Result], options: dict[str, Any]) -> 
     else:
         folder, data = str(options["folder"]), options["data"]
         click.echo(fit_search.text(found, results, folder, data), nl=False)
-
-
-def _compare(
-    device: Device, calibration: Calibration | None, seen: Sequence[Seen], *, as_json: bool
-) -> None:
-    import msgspec
-
-    from edgenet.fit import compare
-    from edgenet.report import fit_calibration
-
-    rows = compare.compare(device, calibration, seen)
-    if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2))
-    else:
-        click.echo(fit_calibration.compared(rows, calibration, device.generates), nl=False)
