@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +10,13 @@ import click
 from edgenet.cli import fit_profiles, output
 from edgenet.cli.options import Numbers, TargetName, data_option, dataset_of, typed
 from edgenet.cli.progress import StageProgress
-from edgenet.cli.searching import check, search, search_options
+from edgenet.cli.searching import check, search, search_options, show
 from edgenet.errors import LimitExceeded, UsageError
 
 if TYPE_CHECKING:
     from edgenet.fit.calibration import Calibration, Rates
     from edgenet.fit.device import Device
     from edgenet.fit.record import Fit, Limits
-    from edgenet.fit.trained import Result
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _CLASSES = 1000
@@ -141,7 +138,7 @@ def command(
     if options["folder"] is None:
         _show(answer, options)
     else:
-        _trained(answer, search(answer, options), options)
+        show(answer, search(answer, options), options)
 
 
 def _calibration(device: Device, file: Path | None) -> Calibration | None:
@@ -251,13 +248,3 @@ def _show(found: Fit, options: dict[str, Any]) -> None:
         output.save(options["html_file"], fit_page.page(found))
     if found.recommended is None:
         raise LimitExceeded(fit_text.shortfall(found))
-
-
-def _trained(found: Fit, results: Sequence[Result], options: dict[str, Any]) -> None:
-    from edgenet.report import fit_search
-
-    if options["as_json"]:
-        click.echo(json.dumps(fit_search.record(found, results), indent=2))
-    else:
-        folder, data = str(options["folder"]), options["data"]
-        click.echo(fit_search.text(found, results, folder, data), nl=False)

@@ -7,11 +7,8 @@ from edgenet.fit.record import Fit, Row
 from edgenet.report import html, scatter
 from edgenet.report.fit_text import COSTS, cells, conclusion, heading, headings, notes, over
 from edgenet.report.html import Section
-from edgenet.report.plot import Axes
 from edgenet.report.scatter import Mark
 
-# beyond the outermost points, so that no mark touches the frame
-_BESIDE, _ABOVE = 1.15, 3.0
 _UNKNOWN = "not known to fit"
 
 
@@ -57,15 +54,7 @@ def _drawn(found: Fit) -> str:
     marks = [_mark(found, row) for row in known]
     unit = "ms" if found.cost == "latency_ms" else "millions"
     limit = found.limits.latency_ms if found.cost == "latency_ms" else None
-    costs = [one.x for one in marks] + ([limit] if limit else [])
-    tops = [one.y for one in marks]
-    axes = Axes(
-        f"{COSTS[found.cost]}, {unit}",
-        "top-1, %",
-        log_x=True,
-        x_range=(min(costs) / _BESIDE, max(costs) * _BESIDE),
-        y_range=(max(0.0, min(tops) - _ABOVE), min(100.0, max(tops) + _ABOVE)),
-    )
+    axes = scatter.axes(marks, f"{COSTS[found.cost]}, {unit}", *((limit,) if limit else ()))
     title = f"top-1 against {COSTS[found.cost]}"
     line = (limit, f"at most {limit:g} ms") if limit else None
     drawing = scatter.scatter(marks, axes, title=title, limit=line)

@@ -11,11 +11,7 @@ from edgenet.report import fit_search, html, scatter
 from edgenet.report.fit_page import family
 from edgenet.report.fit_text import COSTS, heading, notes
 from edgenet.report.html import Section
-from edgenet.report.plot import Axes
 from edgenet.report.scatter import Mark
-
-# beyond the outermost points, so that no mark touches the frame
-_BESIDE, _ABOVE = 1.15, 3.0
 
 
 def page(found: Fit, results: Sequence[Result], folder: str, data: str) -> str:
@@ -49,14 +45,7 @@ def _drawn(found: Fit, results: Sequence[Result]) -> str:
     pairs = [(one, row) for one in results if (row := found.row(one.name))]
     cost: Cost = found.cost if all(row.costs(found.cost) for _, row in pairs) else "macs"
     marks = [*_predicted(pairs, cost), *_trained(pairs, cost)]
-    costs, tops = [one.x for one in marks], [one.y for one in marks]
-    axes = Axes(
-        f"{COSTS[cost]}, {_unit(cost)}",
-        "top-1, %",
-        log_x=True,
-        x_range=(min(costs) / _BESIDE, max(costs) * _BESIDE),
-        y_range=(max(0.0, min(tops) - _ABOVE), min(100.0, max(tops) + _ABOVE)),
-    )
+    axes = scatter.axes(marks, f"{COSTS[cost]}, {_unit(cost)}")
     title = f"Top-1 against {COSTS[cost]}, trained and predicted"
     archs = [name for name in ARCHITECTURES if any(row.point.arch == name for _, row in pairs)]
     hollow = "predicted" if any(one.kind == "out" for one in marks) else ""

@@ -23,6 +23,8 @@ _SHAPES = (
 # of letters, on the average: of all names, and of the best's, which is larger and bold
 _LETTER, _LARGE = 6.3, 8.4
 _LINE = 12.0
+# beyond the outermost marks, so that none touches the frame
+_BESIDE, _ABOVE = 1.15, 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,24 @@ def scatter(
     """
     return _drawn(marks, axes, title, limit, BROAD, "broad") + _drawn(
         marks, axes, title, limit, NARROW, "narrow"
+    )
+
+
+def axes(marks: Sequence[Mark], cost: str, *costs: float) -> Axes:
+    """Axes of top-1 in percent over the cost, with room around every mark.
+
+    Args:
+        marks: at least one.
+        cost: what it is, with its unit.
+        costs: further ones that are shown.
+    """
+    across, up = [*(one.x for one in marks), *costs], [one.y for one in marks]
+    return Axes(
+        cost,
+        "top-1, %",
+        log_x=True,
+        x_range=(min(across) / _BESIDE, max(across) * _BESIDE),
+        y_range=(max(0.0, min(up) - _ABOVE), min(100.0, max(up) + _ABOVE)),
     )
 
 
