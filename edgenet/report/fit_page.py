@@ -59,14 +59,20 @@ def _drawn(found: Fit) -> str:
     line = (limit, f"at most {limit:g} ms") if limit else None
     drawing = scatter.scatter(marks, axes, title=title, limit=line)
     archs = [name for name in ARCHITECTURES if any(row.point.arch == name for row in known)]
-    misses = "does not fit" if any(row.over for row in known) else _UNKNOWN
-    hollow = "" if all(row.fits for row in known) else misses
-    legend = scatter.legend([(family(name), name) for name in archs], out=hollow)
-    return legend + html.figure(drawing, _caption(found, title, len(known)), kind="sized")
+    hollow = dict.fromkeys(_miss(row) for row in known if not row.fits)
+    legend = scatter.legend([(family(name), name) for name in archs], out=" or ".join(hollow))
+    without = sum(not row.refused for row in found.rows if row not in known)
+    return legend + html.figure(drawing, _caption(found, title, without), kind="sized")
 
 
-def _caption(found: Fit, title: str, drawn: int) -> str:
-    without = sum(not row.refused for row in found.rows) - drawn
+def _miss(row: Row) -> str:
+    """What is wrong with a network that is not known to fit."""
+    if row.refused:
+        return "does not run there"
+    return "does not fit" if row.over else _UNKNOWN
+
+
+def _caption(found: Fit, title: str, without: int) -> str:
     told = f"{title[0].upper()}{title[1:]}; point at a mark for its network."
     if without:
         kinds = "accuracy" if found.cost == "macs" else "accuracy or cost"
@@ -80,7 +86,9 @@ def _mark(found: Fit, row: Row) -> Mark:
     assert cost is not None
     x = cost if found.cost == "latency_ms" else cost / 1e6
     unit = "ms" if found.cost == "latency_ms" else f"million {COSTS[found.cost]}"
-    misses = f"does not fit, too much: {over(row)}" if row.over else "" if row.fits else _UNKNOWN
+    misses = "" if row.fits else _miss(row)
+    if row.over:
+        misses = f"{misses}, too much: {over(row)}"
     tip = "\n".join(filter(None, [row.name, f"top-1 {top1:.1f} %, {x:.3g} {unit}", misses]))
     label = row.name.removeprefix("mobilenet_")
     best = row.name == found.recommended

@@ -110,6 +110,14 @@ def test_the_page_counts_what_it_does_not_draw() -> None:
     assert "Not drawn" not in fit_page.page(made(*SOME[1:]))
 
 
+def test_a_network_that_the_device_cannot_run_is_hollow_and_not_among_the_undrawn():
+    refused = msgspec.structs.replace(SOME[3], refused="it has no operator HARD_SWISH")
+    page = fit_page.page(made(*SOME[:3], refused))
+    assert ">does not run there</li>" in page
+    assert "top-1 67.5 %, 12 ms\ndoes not run there" in page
+    assert "Not drawn: 1 whose" in page
+
+
 def test_the_next_command_can_be_copied_and_facts_are_no_warnings() -> None:
     page = fit_page.page(made(*SOME))
     command = "edgenet train --like mobilenet_v3_small_1.0_224 --data DATA -o RUN"
