@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from edgenet.cli import trained
 from edgenet.cli.options import SEED, data_option, typed
 from edgenet.cli.progress import StageProgress
 from edgenet.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgenet.host.learner import Score
     from edgenet.host.recipe import Recipe
     from edgenet.host.settings import Settings
-    from edgenet.host.train import Outcome
 
 # A run may go on on another machine; everything else is part of what it computes
 FREE_TO_CHANGE = {
@@ -151,9 +149,9 @@ def command(ctx: click.Context, /, output: Path, resume: bool, **options: Any) -
     if outcome is None:  # another process of this run reports
         return
     if options["as_json"]:
-        click.echo(_json(outcome, typed(ctx)))
+        click.echo(trained.as_json(outcome, typed(ctx)))
     else:
-        click.echo(_summary(output, settings.data, outcome))
+        click.echo(trained.summary(output, settings.data, outcome))
 
 
 def _refuse_changes(ctx: click.Context) -> None:
@@ -295,47 +293,3 @@ def _network(options: dict[str, Any]) -> dict[str, Any]:
     from edgenet.fit import record
 
     return dict(zip(given, record.like(options["like"]), strict=True))
-
-
-def _json(outcome: Outcome, command: str) -> str:
-    import msgspec
-
-    content = {
-        "command": command,
-        **msgspec.to_builtins(outcome.checkpoint),
-        "epochs": outcome.epochs,
-        "seconds": round(outcome.seconds, 1),
-        "device": outcome.device,
-    }
-    return json.dumps(content, indent=2)
-
-
-def _summary(output: Path, data: str, outcome: Outcome) -> str:
-    spec, size = outcome.checkpoint.spec, outcome.checkpoint.spec.preprocess
-    about, follow_up = outcome.checkpoint.data, f" --data {data}"
-    figures = _figures("top-1", outcome.score)
-    if outcome.int8:
-        assert outcome.checkpoint.calibration is not None
-        about, follow_up = outcome.checkpoint.calibration.training["data"], ""
-        figures = (
-            f"{_figures('float top-1', outcome.score)},\n  {_figures('int8 top-1', outcome.int8)}"
-        )
-    return "\n".join(
-        (
-            f"{output}  {spec.arch} {spec.alpha:g}, {size.height}x{size.width}, "
-            f"{len(spec.labels)} classes",
-            f"  {figures}, on the {outcome.score.images} pictures of {about['evaluated_on']}",
-            f"  {outcome.epochs} epochs in {outcome.seconds:.0f} s on {outcome.device}, "
-            f"weights of the {about['kept']} epoch",
-            "Next:",
-            f"  edgenet export --target pc --model {output}{follow_up}",
-        )
-    )
-
-
-def _figures(name: str, found: Score) -> str:
-    from edgenet.drift.significance import wilson
-
-    low, high = wilson(round(found.top1 * found.images), found.images)
-    top5 = "" if found.top5 is None else f", top-5 {found.top5:.2%}"
-    return f"{name} {found.top1:.2%} ({low:.2%} to {high:.2%} at 95 %){top5}"
