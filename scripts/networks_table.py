@@ -99,5 +99,5 @@ def latencies() -> dict[str, str]:
         machine = profile.machine.board or profile.machine.cpu
         for run in profile.runs:
             if run.variant == "int8.tflite":
-                found[name] = f"{run.stats['total'].p50_ms:.1f} ms {machine}"
+                found[name] = f"{run.stats['total'].p50_ms:.2f} ms {machine}"
     return found
